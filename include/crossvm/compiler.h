@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crossvm/compiler.h - what the library asks of a compiler: integer types, attributes, static
+ * asserts, and guards for C++ and for the Linux kernel.
+ *
+ * Layer 0. No roles, no shared bytes.
+ *
+ * gcc and clang, C11 and C++17 and later, hosted and freestanding.
+ */
+#ifndef CROSSVM_COMPILER_H
+#define CROSSVM_COMPILER_H
+
+#if defined(__KERNEL__)
+#include <linux/stddef.h>
+#include <linux/types.h>
+#else
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#endif
+
+#if !defined(__GNUC__)
+#error "crossvm needs the __atomic builtins of gcc or clang; see docs/PORTING.md"
+#endif
+
+#if defined(__cplusplus)
+#define CROSSVM_EXTERN_C_BEGIN                    extern "C" {
+#define CROSSVM_EXTERN_C_END                      }
+#define CROSSVM_STATIC_ASSERT(condition, message) static_assert(condition, message)
+#else
+#define CROSSVM_EXTERN_C_BEGIN
+#define CROSSVM_EXTERN_C_END
+#define CROSSVM_STATIC_ASSERT(condition, message) _Static_assert(condition, message)
+#endif
+
+#define CROSSVM_INLINE         static inline __attribute__((unused))
+#define CROSSVM_ALWAYS_INLINE  static inline __attribute__((unused, always_inline))
+#define CROSSVM_COLD           static __attribute__((unused, noinline, cold))
+#define CROSSVM_NODISCARD      __attribute__((warn_unused_result))
+#define CROSSVM_LIKELY(cond)   __builtin_expect(!!(cond), 1)
+#define CROSSVM_UNLIKELY(cond) __builtin_expect(!!(cond), 0)
+
+/* Writers stand this far apart: two 64-byte lines, because processors fetch them in pairs. */
+#define CROSSVM_LINE 128u
+
+/* Sanitizers see C accesses only, so assembly gives way to C when one of them is at work. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CROSSVM_I_TSAN 1
+#endif
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
+#define CROSSVM_I_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define CROSSVM_I_TSAN 1
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define CROSSVM_I_ASAN 1
+#endif
+
+#endif

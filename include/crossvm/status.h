@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crossvm/status.h - what a call can answer, and the record of a peer's impossible bytes.
+ *
+ * Layer 0. No roles, no shared bytes.
+ *
+ * Every call that can fail returns an int: negative is one of the statuses below, zero or
+ * positive is a result. The statuses form five families, because a caller treats them in five
+ * ways: call again later; mend the program or its configuration; find the chunk anew; drop the
+ * peer; look at errno.
+ */
+#ifndef CROSSVM_STATUS_H
+#define CROSSVM_STATUS_H
+
+#include "compiler.h"
+
+CROSSVM_EXTERN_C_BEGIN
+
+enum crossvm_status {
+    CROSSVM_OK = 0,
+
+    /* Try again. */
+    CROSSVM_EMPTY = -1,         /* no element in the queue */
+    CROSSVM_FULL = -2,          /* no room for the element, or for all of the batch */
+    CROSSVM_TORN = -3,          /* overwritten while it was read, as often as was tried */
+    CROSSVM_NOT_YET = -4,       /* nothing published yet, or the peer's part is not there yet */
+    CROSSVM_NOT_FORMATTED = -5, /* no region here, or one that is being formatted */
+    CROSSVM_TIMEOUT = -6,       /* the deadline passed */
+
+    /* The caller's own mistake, or two configurations that do not fit. */
+    CROSSVM_INVALID = -20,      /* an argument outside its documented range */
+    CROSSVM_TOO_LARGE = -21,    /* beyond a limit of the format or of this machine's size_t */
+    CROSSVM_NO_SPACE = -22,     /* no room in the mapping, the chunk, the directory or the table */
+    CROSSVM_EXISTS = -23,       /* the name is taken */
+    CROSSVM_NOT_FOUND = -24,    /* no such chunk, version or route */
+    CROSSVM_ROLE = -25,         /* the mapping or the rights do not allow this role */
+    CROSSVM_TYPE = -26,         /* another type hash or kind */
+    CROSSVM_MISALIGNED = -27,   /* the mapping's base is not a multiple of 128 */
+    CROSSVM_MEMORY_TYPE = -28,  /* the mapping's memory type needs CROSSVM_SYSTEM_FENCES */
+    CROSSVM_MISMATCH = -29,     /* what is there was made by another plan or geometry */
+    CROSSVM_OTHER_FORMAT = -30, /* another format major */
+    CROSSVM_FEATURE = -31,      /* feature bits that this library does not know */
+    CROSSVM_REFUSED = -32,      /* the peer refused the request; its reason is in the handle */
+    CROSSVM_UNKNOWN = -33,      /* the two clocks cannot be compared, or no time was given */
+    CROSSVM_UNSUPPORTED = -34,  /* the backend has no such thing */
+
+    /* Stale: the chunk is no longer the one that was opened. */
+    CROSSVM_STALE = -40,
+
+    /* The peer's impossible bytes; sticky on the handle, with a struct crossvm_fault. */
+    CROSSVM_CORRUPT = -50,
+
+    /* The system's refusal; errno says which. */
+    CROSSVM_SYSTEM = -60
+};
+
+enum crossvm_family {
+    CROSSVM_FAMILY_RESULT = 0,
+    CROSSVM_FAMILY_AGAIN = 1,
+    CROSSVM_FAMILY_CALLER = 2,
+    CROSSVM_FAMILY_STALE = 3,
+    CROSSVM_FAMILY_PEER = 4,
+    CROSSVM_FAMILY_SYSTEM = 5
+};
+
+/* The rule that a peer's bytes broke. docs/FORMAT.md gives each rule in words. */
+enum crossvm_rule {
+    CROSSVM_RULE_NONE = 0,
+    CROSSVM_RULE_HEADER_CHECKSUM,
+    CROSSVM_RULE_HEADER_LEN,
+    CROSSVM_RULE_ENTRY_LEN,
+    CROSSVM_RULE_REGION_LENGTH,
+    CROSSVM_RULE_GRANULE,
+    CROSSVM_RULE_CAPACITY,
+    CROSSVM_RULE_DIRECTORY_SLOT,
+    CROSSVM_RULE_DIRECTORY_COUNT,
+    CROSSVM_RULE_DIRECTORY_CHECKSUM,
+    CROSSVM_RULE_ENTRY_ID,
+    CROSSVM_RULE_ENTRY_GENERATION,
+    CROSSVM_RULE_ENTRY_KIND,
+    CROSSVM_RULE_ENTRY_OFFSET,
+    CROSSVM_RULE_ENTRY_LENGTH,
+    CROSSVM_RULE_ENTRY_NAME,
+    CROSSVM_RULE_ENTRY_GEOMETRY,
+    CROSSVM_RULE_ENTRY_TWICE,
+    CROSSVM_RULE_OWNER_COUNTER,
+    CROSSVM_RULE_SLOT_MARK,
+    CROSSVM_RULE_SLOT_BACKWARD,
+    CROSSVM_RULE_SLOT_LEN,
+    CROSSVM_RULE_SPSC_REQUEST,
+    CROSSVM_RULE_SPSC_GRANT,
+    CROSSVM_RULE_SPSC_INDEX,
+    CROSSVM_RULE_COUNT
+};
+
+/* A peer's impossible bytes: where they stood, what they were, which rule they broke. */
+struct crossvm_fault {
+    uint64_t off;   /* bytes from the region's base */
+    uint64_t value; /* what was read there */
+    uint32_t rule;  /* enum crossvm_rule; 0 = no fault */
+};
+
+/* The family of a status. Any int may be passed: zero and positive are results. */
+CROSSVM_INLINE enum crossvm_family crossvm_status_family(int status)
+{
+    if (status >= 0) {
+        return CROSSVM_FAMILY_RESULT;
+    }
+    if (status > CROSSVM_INVALID) {
+        return CROSSVM_FAMILY_AGAIN;
+    }
+    if (status > CROSSVM_STALE) {
+        return CROSSVM_FAMILY_CALLER;
+    }
+    if (status > CROSSVM_CORRUPT) {
+        return CROSSVM_FAMILY_STALE;
+    }
+    if (status > CROSSVM_SYSTEM) {
+        return CROSSVM_FAMILY_PEER;
+    }
+    return CROSSVM_FAMILY_SYSTEM;
+}
+
+/* The name of a status without its prefix, "OK" for any result, "?" for no status of ours. */
+CROSSVM_INLINE const char *crossvm_status_name(int status)
+{
+    switch (status) {
+    case CROSSVM_EMPTY:
+        return "EMPTY";
+    case CROSSVM_FULL:
+        return "FULL";
+    case CROSSVM_TORN:
+        return "TORN";
+    case CROSSVM_NOT_YET:
+        return "NOT_YET";
+    case CROSSVM_NOT_FORMATTED:
+        return "NOT_FORMATTED";
+    case CROSSVM_TIMEOUT:
+        return "TIMEOUT";
+    case CROSSVM_INVALID:
+        return "INVALID";
+    case CROSSVM_TOO_LARGE:
+        return "TOO_LARGE";
+    case CROSSVM_NO_SPACE:
+        return "NO_SPACE";
+    case CROSSVM_EXISTS:
+        return "EXISTS";
+    case CROSSVM_NOT_FOUND:
+        return "NOT_FOUND";
+    case CROSSVM_ROLE:
+        return "ROLE";
+    case CROSSVM_TYPE:
+        return "TYPE";
+    case CROSSVM_MISALIGNED:
+        return "MISALIGNED";
+    case CROSSVM_MEMORY_TYPE:
+        return "MEMORY_TYPE";
+    case CROSSVM_MISMATCH:
+        return "MISMATCH";
+    case CROSSVM_OTHER_FORMAT:
+        return "OTHER_FORMAT";
+    case CROSSVM_FEATURE:
+        return "FEATURE";
+    case CROSSVM_REFUSED:
+        return "REFUSED";
+    case CROSSVM_UNKNOWN:
+        return "UNKNOWN";
+    case CROSSVM_UNSUPPORTED:
+        return "UNSUPPORTED";
+    case CROSSVM_STALE:
+        return "STALE";
+    case CROSSVM_CORRUPT:
+        return "CORRUPT";
+    case CROSSVM_SYSTEM:
+        return "SYSTEM";
+    default:
+        return status >= 0 ? "OK" : "?";
+    }
+}
+
+/* What a rule demands, in a few words; "?" for no rule of ours. */
+CROSSVM_INLINE const char *crossvm_rule_name(uint32_t rule)
+{
+    switch (rule) {
+    case CROSSVM_RULE_NONE:
+        return "none";
+    case CROSSVM_RULE_HEADER_CHECKSUM:
+        return "header checksum";
+    case CROSSVM_RULE_HEADER_LEN:
+        return "header length";
+    case CROSSVM_RULE_ENTRY_LEN:
+        return "entry length";
+    case CROSSVM_RULE_REGION_LENGTH:
+        return "region length";
+    case CROSSVM_RULE_GRANULE:
+        return "granule";
+    case CROSSVM_RULE_CAPACITY:
+        return "directory capacity";
+    case CROSSVM_RULE_DIRECTORY_SLOT:
+        return "directory slot";
+    case CROSSVM_RULE_DIRECTORY_COUNT:
+        return "directory entry count";
+    case CROSSVM_RULE_DIRECTORY_CHECKSUM:
+        return "directory checksum";
+    case CROSSVM_RULE_ENTRY_ID:
+        return "entry id";
+    case CROSSVM_RULE_ENTRY_GENERATION:
+        return "entry generation";
+    case CROSSVM_RULE_ENTRY_KIND:
+        return "entry kind";
+    case CROSSVM_RULE_ENTRY_OFFSET:
+        return "entry offset";
+    case CROSSVM_RULE_ENTRY_LENGTH:
+        return "entry length in bytes";
+    case CROSSVM_RULE_ENTRY_NAME:
+        return "entry name";
+    case CROSSVM_RULE_ENTRY_GEOMETRY:
+        return "entry geometry";
+    case CROSSVM_RULE_ENTRY_TWICE:
+        return "two entries of one name and kind";
+    case CROSSVM_RULE_OWNER_COUNTER:
+        return "owner's generation counter";
+    case CROSSVM_RULE_SLOT_MARK:
+        return "slot mark";
+    case CROSSVM_RULE_SLOT_BACKWARD:
+        return "version went backward";
+    case CROSSVM_RULE_SLOT_LEN:
+        return "length in slot";
+    case CROSSVM_RULE_SPSC_REQUEST:
+        return "queue request";
+    case CROSSVM_RULE_SPSC_GRANT:
+        return "queue grant";
+    case CROSSVM_RULE_SPSC_INDEX:
+        return "queue index";
+    default:
+        return "?";
+    }
+}
+
+CROSSVM_EXTERN_C_END
+
+#endif
