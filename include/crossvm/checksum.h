@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crossvm/checksum.h - CRC-32C over what was copied, FNV-1a-64 over names of types and plans.
+ *
+ * Layer 1. No roles, no shared bytes. Neither protects against an attacker: they find mistakes.
+ *
+ * CRC-32C: polynomial 0x1EDC6F41 reflected, start and final inversion 0xFFFFFFFF (RFC 3720, B.4).
+ * FNV-1a-64: offset basis and prime as published by Fowler, Noll and Vo.
+ */
+#ifndef CROSSVM_CHECKSUM_H
+#define CROSSVM_CHECKSUM_H
+
+#include "compiler.h"
+
+CROSSVM_EXTERN_C_BEGIN
+
+/* Continues a CRC-32C over len private bytes; start with 0. Bounded by len. */
+CROSSVM_INLINE uint32_t crossvm_crc32c(uint32_t crc, const void *data, size_t len)
+{
+    /* Four bits a step: 64 bytes of table suit a microcontroller. */
+    static const uint32_t table[16] = {
+        0x00000000u, 0x105ec76fu, 0x20bd8edeu, 0x30e349b1u, 0x417b1dbcu, 0x5125dad3u,
+        0x61c69362u, 0x7198540du, 0x82f63b78u, 0x92a8fc17u, 0xa24bb5a6u, 0xb21572c9u,
+        0xc38d26c4u, 0xd3d3e1abu, 0xe330a81au, 0xf36e6f75u,
+    };
+    const unsigned char *bytes = (const unsigned char *)data;
+    crc = ~crc;
+    for (size_t i = 0; i < len; i++) {
+        crc ^= bytes[i];
+        crc = crc >> 4 ^ table[crc & 15];
+        crc = crc >> 4 ^ table[crc & 15];
+    }
+    return ~crc;
+}
+
+#define CROSSVM_FNV1A_START 0xcbf29ce484222325u
+
+/* Continues an FNV-1a-64 over len private bytes; start with CROSSVM_FNV1A_START. */
+CROSSVM_INLINE uint64_t crossvm_fnv1a(uint64_t hash, const void *data, size_t len)
+{
+    const unsigned char *bytes = (const unsigned char *)data;
+    for (size_t i = 0; i < len; i++) {
+        hash = (hash ^ bytes[i]) * 0x100000001b3u;
+    }
+    return hash;
+}
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define CROSSVM_BYTE_ORDER_NAME "be"
+#else
+#define CROSSVM_BYTE_ORDER_NAME "le"
+#endif
+
+/* The type hash of a description `name;field:type:offset:count;...;len;le|be` (a C string that ends
+ * with CROSSVM_BYTE_ORDER_NAME). Never 0, which means "unchecked". */
+CROSSVM_INLINE uint64_t crossvm_type_hash(const char *description)
+{
+    size_t len = 0;
+    while (description[len] != '\0') {
+        len++;
+    }
+    uint64_t hash = crossvm_fnv1a(CROSSVM_FNV1A_START, description, len);
+    return hash == 0 ? 1 : hash;
+}
+
+CROSSVM_EXTERN_C_END
+
+#endif

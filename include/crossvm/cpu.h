@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crossvm/cpu.h - what C cannot say to a processor: a pause, and the system-wide barrier.
+ *
+ * Layer 1. No roles, no shared bytes.
+ *
+ * C11 fences order accesses to write-back memory among processors. They do not order accesses to
+ * write-combining or device memory. crossvm_system_barrier does; a backend calls it before each
+ * doorbell register write, and a build with CROSSVM_SYSTEM_FENCES uses it in every fence.
+ */
+#ifndef CROSSVM_CPU_H
+#define CROSSVM_CPU_H
+
+#include "compiler.h"
+
+CROSSVM_EXTERN_C_BEGIN
+
+/* Tells the processor that this is a spin loop. Wait-free, any role. */
+CROSSVM_ALWAYS_INLINE void crossvm_cpu_pause(void)
+{
+#if defined(CROSSVM_MODEL)
+    /* Model checkers take no assembly, and a pause has no meaning there. */
+#elif defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__) || (defined(__ARM_ARCH) && __ARM_ARCH >= 7)
+    __asm__ volatile("yield" ::: "memory");
+#elif defined(__riscv)
+    /* The pause hint by its encoding: assemblers without Zihintpause know no name for it. */
+    __asm__ volatile(".4byte 0x0100000f" ::: "memory");
+#else
+    __asm__ volatile("" ::: "memory");
+#endif
+}
+
+/* Orders every earlier access of this processor before every later one, whatever the memory's
+ * type and whoever watches (also devices and write-combining mappings). Wait-free, any role. */
+CROSSVM_ALWAYS_INLINE void crossvm_system_barrier(void)
+{
+#if defined(CROSSVM_MODEL)
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#elif defined(__x86_64__) || (defined(__i386__) && defined(__SSE2__))
+    __asm__ volatile("mfence" ::: "memory");
+#elif defined(__i386__)
+    __asm__ volatile("lock; addl $0,(%%esp)" ::: "memory", "cc");
+#elif defined(__aarch64__) || (defined(__ARM_ARCH) && __ARM_ARCH >= 7)
+    __asm__ volatile("dsb sy" ::: "memory");
+#elif defined(__ARM_ARCH_6M__)
+    __asm__ volatile("dsb" ::: "memory");
+#elif defined(__riscv)
+    __asm__ volatile("fence iorw, iorw" ::: "memory");
+#else
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+CROSSVM_EXTERN_C_END
+
+#endif
