@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crossvm/clock.h - whether two clocks can be compared, and how old a time is.
+ *
+ * Layer 4. No roles, no shared bytes: a region's header says which clock its timestamps come from
+ * (struct crossvm_clock_domain, region.h). The library never reads a clock: time is passed in.
+ *
+ * Timestamps are nanoseconds, 64 bits; 0 means that no time was given.
+ */
+#ifndef CROSSVM_CLOCK_H
+#define CROSSVM_CLOCK_H
+
+#include "region.h"
+
+CROSSVM_EXTERN_C_BEGIN
+
+enum crossvm_clock_kind {
+    CROSSVM_CLOCK_UNKNOWN = 0,   /* comparable with nothing */
+    CROSSVM_CLOCK_MONOTONIC = 1, /* one kernel's monotonic clock; id: its boot */
+    CROSSVM_CLOCK_COUNTER = 2,   /* a counter that all guests of one host see; id: host and boot */
+    CROSSVM_CLOCK_REALTIME = 3,  /* UTC; id: 0, or the grandmaster that sets it */
+    CROSSVM_CLOCK_TAI = 4        /* TAI; id likewise (IEEE 1588 domain) */
+};
+
+/* Whether times of two domains can be compared: same kind, same clock, and the kind is known. */
+CROSSVM_INLINE bool crossvm_clock_comparable(const struct crossvm_clock_domain *a,
+                                             const struct crossvm_clock_domain *b)
+{
+    return a->kind != CROSSVM_CLOCK_UNKNOWN && a->kind == b->kind && a->id == b->id &&
+           a->rate == b->rate;
+}
+
+/* The age at now_ns (of the consumer's clock) of a time taken at then_ns (of the producer's).
+ * Pure. OK and *age_ns; UNKNOWN the clocks cannot be compared, no time was given, or the time lies
+ * in the consumer's future: *age_ns is then UINT64_MAX, which no deadline calls fresh. */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_clock_age(const struct crossvm_clock_domain *producer,
+                                                       uint64_t then_ns,
+                                                       const struct crossvm_clock_domain *consumer,
+                                                       uint64_t now_ns, uint64_t *age_ns)
+{
+    if (!crossvm_clock_comparable(producer, consumer) || then_ns == 0 || now_ns < then_ns) {
+        *age_ns = UINT64_MAX;
+        return CROSSVM_UNKNOWN;
+    }
+    *age_ns = now_ns - then_ns;
+    return CROSSVM_OK;
+}
+
+/* Nanoseconds in `ticks` of a counter that runs at `rate` ticks a second, rounded down; no overflow
+ * for rates to 2^34 and results below 2^64. Pure. rate 0 means that ticks are nanoseconds. */
+CROSSVM_INLINE uint64_t crossvm_clock_ns(uint64_t ticks, uint64_t rate)
+{
+    if (rate == 0) {
+        return ticks;
+    }
+    return ticks / rate * 1000000000u + ticks % rate * 1000000000u / rate;
+}
+
+CROSSVM_EXTERN_C_END
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crossvm/service/pipe.h - a queue with a doorbell: wait for elements, wait for room.
+ *
+ * Layer 5, on spsc.h and notify.h. Roles: one producer, one consumer. No shared bytes of its own.
+ *
+ * How a wait ends early. A consumer that wants w elements and a producer that wants k free places
+ * could both sleep for ever when w + k exceeds what the queue holds plus one. So whoever is about
+ * to sleep publishes what it held back, arms, and then nudges the other; and whoever wakes and sees
+ * that the other is waiting, too, takes what there is. A wait may thus answer fewer than wanted,
+ * but never none.
+ *
+ * The longest delay is the consumer's own timer: with a delay it first waits for any element at
+ * all, and from then on for its watermark until the delay is over. A burst below the watermark that
+ * is followed by silence is thus seen in time, whatever the producer does.
+ */
+#ifndef CROSSVM_SERVICE_PIPE_H
+#define CROSSVM_SERVICE_PIPE_H
+
+#include "../notify.h"
+#include "../spsc.h"
+
+CROSSVM_EXTERN_C_BEGIN
+
+/* Whom to ring, and where to be rung. */
+struct crossvm_pipe_bell {
+    struct crossvm_notify *notify;
+    uint32_t peer;       /* as the backend names it */
+    uint32_t vector_out; /* of the peer's */
+    uint32_t vector_in;  /* of our own */
+};
+
+/* The producer's end: bring the queue up with crossvm_spsc_tx_*, then set the bell. */
+struct crossvm_pipe_tx {
+    struct crossvm_spsc_tx queue;
+    struct crossvm_pipe_bell bell;
+};
+
+/* The consumer's end. */
+struct crossvm_pipe_rx {
+    struct crossvm_spsc_rx queue;
+    struct crossvm_pipe_bell bell;
+};
+
+CROSSVM_INLINE int crossvm_i_pipe_ring(const struct crossvm_pipe_bell *bell, int due)
+{
+    return crossvm_notify_signal_if(bell->notify, due, bell->peer, bell->vector_out);
+}
+
+/* Rings the consumer if it wants to be rung for what was pushed. *again_ns: when to call again for
+ * the consumer's longest delay, 0 = no need. Role: the producer. Never blocks.
+ * OK; NOT_FOUND, SYSTEM the doorbell. */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_tx_kick(struct crossvm_pipe_tx *pipe,
+                                                          uint64_t *again_ns)
+{
+    uint64_t now_ns = pipe->queue.kick.polling ? 0 : crossvm_notify_now(pipe->bell.notify);
+    int due = crossvm_spsc_tx_kick(&pipe->queue, now_ns, again_ns);
+    return crossvm_i_pipe_ring(&pipe->bell, due);
+}
+
+/* Rings the producer if it wants to be rung for what was popped. Role: the consumer. Never blocks.
+ * OK; NOT_FOUND, SYSTEM the doorbell. */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_rx_kick(struct crossvm_pipe_rx *pipe)
+{
+    return crossvm_i_pipe_ring(&pipe->bell, crossvm_spsc_rx_kick(&pipe->queue));
+}
+
+/* Armed, and not enough there: nudges the peer and sleeps once. */
+CROSSVM_INLINE int crossvm_i_pipe_sleep(const struct crossvm_pipe_bell *bell, int nudge,
+                                        uint64_t deadline_ns)
+{
+    int status = nudge ? crossvm_i_pipe_ring(bell, nudge) : CROSSVM_OK;
+    if (status == CROSSVM_OK) {
+        status = crossvm_notify_wait(bell->notify, bell->vector_in, deadline_ns);
+    }
+    return status == CROSSVM_TIMEOUT ? CROSSVM_OK : status;
+}
+
+/* Waits until `want` places are free (1 to capacity), or until deadline_ns of the notify's clock.
+ * The number of free places, fewer than want only if the consumer waits, too, or at the deadline;
+ * TIMEOUT none until the deadline; INVALID want; NOT_YET, REFUSED, STALE, CORRUPT the queue;
+ * NOT_FOUND, SYSTEM the doorbell. Role: the producer. Blocks. */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_tx_wait(struct crossvm_pipe_tx *pipe,
+                                                          uint32_t want, uint64_t deadline_ns)
+{
+    struct crossvm_spsc_tx *queue = &pipe->queue;
+    for (;;) {
+        int armed = crossvm_spsc_tx_arm(queue, want);
+        if (armed != 0) {
+            return armed < 0 ? armed : crossvm_spsc_tx_free(queue);
+        }
+        int n_free = crossvm_spsc_tx_free(queue);
+        bool stuck = n_free > 0 && crossvm_wake_peer_waits(&queue->kick);
+        int status = CROSSVM_OK;
+        if (n_free >= 0 && !stuck && crossvm_notify_now(pipe->bell.notify) < deadline_ns) {
+            status = crossvm_i_pipe_sleep(&pipe->bell, crossvm_spsc_tx_nudge(queue), deadline_ns);
+        } else {
+            status = n_free == 0 ? CROSSVM_TIMEOUT : n_free;
+        }
+        crossvm_spsc_tx_disarm(queue);
+        if (status != CROSSVM_OK) {
+            return status;
+        }
+    }
+}
+
+/* When a consumer that has an element and a longest delay gives its watermark up. */
+CROSSVM_INLINE uint64_t crossvm_i_pipe_until(uint64_t now_ns, uint64_t delay_ns,
+                                             uint64_t deadline_ns)
+{
+    if (delay_ns > deadline_ns - now_ns) {
+        return deadline_ns;
+    }
+    return now_ns + delay_ns;
+}
+
+/* Waits until `want` elements are there (a watermark, 1 to capacity), or until delay_ns after the
+ * first one (0 = no such limit), or until deadline_ns of the notify's clock. The number of
+ * elements, fewer than want only after the delay, at the deadline, or if the producer waits, too;
+ * TIMEOUT none until the deadline; INVALID want; NOT_YET, REFUSED, STALE, CORRUPT the queue;
+ * NOT_FOUND, SYSTEM the doorbell. Role: the consumer. Blocks. */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_rx_wait(struct crossvm_pipe_rx *pipe,
+                                                          uint32_t want, uint64_t delay_ns,
+                                                          uint64_t deadline_ns)
+{
+    struct crossvm_spsc_rx *queue = &pipe->queue;
+    uint64_t until_ns = deadline_ns;
+    bool counting = false; /* the delay has begun */
+    for (;;) {
+        /* With a delay the first element counts; the watermark is armed once it is there. */
+        uint32_t target = delay_ns != 0 && !counting && want > 1 ? 1 : want;
+        int armed = crossvm_spsc_rx_arm(queue, target, delay_ns);
+        int fill = armed < 0 ? armed : crossvm_spsc_rx_fill(queue);
+        uint64_t now_ns = crossvm_notify_now(pipe->bell.notify);
+        if (fill < 0 || (uint32_t)fill >= want) {
+            crossvm_spsc_rx_disarm(queue);
+            return fill;
+        }
+        if (delay_ns != 0 && fill > 0 && !counting && now_ns < deadline_ns) {
+            counting = true;
+            until_ns = crossvm_i_pipe_until(now_ns, delay_ns, deadline_ns);
+            continue;
+        }
+        bool stuck = fill > 0 && crossvm_wake_peer_waits(&queue->kick);
+        int status = CROSSVM_OK;
+        if (!stuck && now_ns < until_ns) {
+            status = crossvm_i_pipe_sleep(&pipe->bell, crossvm_spsc_rx_nudge(queue), until_ns);
+        } else {
+            status = fill == 0 ? CROSSVM_TIMEOUT : fill;
+        }
+        crossvm_spsc_rx_disarm(queue);
+        if (status != CROSSVM_OK) {
+            return status;
+        }
+    }
+}
+
+CROSSVM_EXTERN_C_END
+
+#endif
