@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crossvm/backend/eventfd.h - doorbells by Linux eventfds: one descriptor a vector.
+ *
+ * Layer 6. Roles: each side owns its vectors' descriptors and hands copies to those that may ring
+ * them (crossvm_memfd_send). No shared bytes: the kernel keeps the count.
+ */
+#ifndef CROSSVM_BACKEND_EVENTFD_H
+#define CROSSVM_BACKEND_EVENTFD_H
+
+#include "posix.h"
+
+#include "../notify.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+
+CROSSVM_EXTERN_C_BEGIN
+
+/* Where one vector of one peer is rung. */
+struct crossvm_eventfd_route {
+    uint32_t peer;
+    uint32_t vector;
+    int fd;
+};
+
+/* All doorbells of one side. The arrays are the caller's and must outlive the notify. */
+struct crossvm_eventfd {
+    const struct crossvm_eventfd_route *routes;
+    uint32_t n_routes;
+    const int *own; /* the descriptor of each own vector */
+    uint32_t n_own;
+};
+
+/* A descriptor for one own vector. 0 and up; SYSTEM with errno. */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_eventfd_create(void)
+{
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return fd < 0 ? CROSSVM_SYSTEM : fd;
+}
+
+CROSSVM_INLINE int crossvm_i_eventfd_signal(void *context, uint32_t peer, uint32_t vector)
+{
+    const struct crossvm_eventfd *eventfd = (const struct crossvm_eventfd *)context;
+    const uint64_t one = 1;
+    for (uint32_t i = 0; i < eventfd->n_routes; i++) {
+        const struct crossvm_eventfd_route *route = &eventfd->routes[i];
+        if (route->peer != peer || route->vector != vector) {
+            continue;
+        }
+        /* A count at its limit is a ring that was not heard yet: nothing is lost. */
+        if (write(route->fd, &one, sizeof(one)) == (ssize_t)sizeof(one) || errno == EAGAIN) {
+            return CROSSVM_OK;
+        }
+        return CROSSVM_SYSTEM;
+    }
+    return CROSSVM_NOT_FOUND;
+}
+
+CROSSVM_INLINE int crossvm_i_eventfd_wait(void *context, uint32_t vector, uint64_t deadline_ns)
+{
+    const struct crossvm_eventfd *eventfd = (const struct crossvm_eventfd *)context;
+    if (vector >= eventfd->n_own) {
+        return CROSSVM_NOT_FOUND;
+    }
+    struct pollfd poll = {eventfd->own[vector], POLLIN, 0};
+    uint64_t count;
+    for (;;) {
+        if (read(poll.fd, &count, sizeof(count)) == (ssize_t)sizeof(count)) {
+            return CROSSVM_OK;
+        }
+        if (errno != EAGAIN && errno != EINTR) {
+            return CROSSVM_SYSTEM;
+        }
+        uint64_t now_ns = crossvm_posix_now();
+        if (now_ns >= deadline_ns) {
+            return CROSSVM_TIMEOUT;
+        }
+        struct timespec left = crossvm_i_posix_timespec(deadline_ns - now_ns);
+        if (ppoll(&poll, 1, &left, NULL) < 0) {
+            /* A signal handler ran: let the caller look around. */
+            return errno == EINTR ? CROSSVM_OK : CROSSVM_SYSTEM;
+        }
+    }
+}
+
+CROSSVM_INLINE int crossvm_i_eventfd_fd(void *context, uint32_t vector)
+{
+    const struct crossvm_eventfd *eventfd = (const struct crossvm_eventfd *)context;
+    return vector < eventfd->n_own ? eventfd->own[vector] : CROSSVM_NOT_FOUND;
+}
+
+/* Makes a notify of one side's doorbells; deadlines are times of crossvm_posix_now. A signal that
+ * the process handles ends a wait as a false alarm. */
+CROSSVM_INLINE void crossvm_notify_eventfd(struct crossvm_notify *notify,
+                                           struct crossvm_eventfd *eventfd)
+{
+    static const struct crossvm_notify_ops ops = {
+        crossvm_i_eventfd_signal,
+        crossvm_i_eventfd_wait,
+        crossvm_i_eventfd_fd,
+        crossvm_i_posix_notify_now,
+    };
+    notify->ops = &ops;
+    notify->context = eventfd;
+    notify->n_sent = 0;
+    notify->n_suppressed = 0;
+}
+
+CROSSVM_EXTERN_C_END
+
+#endif
