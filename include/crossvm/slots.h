@@ -190,26 +190,34 @@ CROSSVM_INLINE int crossvm_slots_reader_open(const struct crossvm_slots *slots,
     }
     crossvm_i_slots_look(slots, latest, ticket);
     int status = crossvm_i_slots_judge(ticket, latest);
-    if (CROSSVM_UNLIKELY(status == CROSSVM_TORN)) {
-        /* Another mark is honest only if `latest` has moved on, and slot_begin shows us that. */
-        if (crossvm_load_relaxed(&slots->control->epoch) != slots->epoch) {
-            return CROSSVM_STALE;
-        }
-        if (crossvm_load_relaxed(&slots->control->latest) == latest) {
-            return CROSSVM_CORRUPT;
-        }
+    if (CROSSVM_LIKELY(status == CROSSVM_OK)) {
+        return CROSSVM_OK;
+    }
+    /* What looks odd may have been cleared meanwhile: then the epoch is gone, too (chunk_epoch). */
+    if (crossvm_load_relaxed(&slots->control->epoch) != slots->epoch) {
+        return CROSSVM_STALE;
+    }
+    /* Another mark is honest only if `latest` has moved on, and slot_begin shows us that. */
+    if (status == CROSSVM_TORN && crossvm_load_relaxed(&slots->control->latest) == latest) {
+        return CROSSVM_CORRUPT;
     }
     return status;
 }
 
-/* As crossvm_slots_reader_open, for one given version while its slot still holds it.
+/* As crossvm_slots_reader_open, for one given version while its slot still holds it. A version is
+ * published when `latest` says so, not when its mark is complete: a writer that dies in between
+ * gives the number to something else when it comes back.
  * OK; NOT_FOUND not published yet, or overwritten; STALE another epoch. */
 CROSSVM_INLINE int crossvm_slots_reader_open_version(const struct crossvm_slots *slots,
                                                      uint64_t version,
                                                      struct crossvm_slot_ticket *ticket)
 {
+    uint32_t latest = CROSSVM_LOAD_ACQUIRE(slot_latest, &slots->control->latest);
     if (crossvm_load_relaxed(&slots->control->epoch) != slots->epoch) {
         return CROSSVM_STALE;
+    }
+    if (latest - (uint32_t)version >= slots->n_slots) {
+        return CROSSVM_NOT_FOUND;
     }
     crossvm_i_slots_look(slots, (uint32_t)version, ticket);
     if (crossvm_i_slots_judge(ticket, (uint32_t)version) != CROSSVM_OK ||

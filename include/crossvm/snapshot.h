@@ -139,8 +139,20 @@ CROSSVM_INLINE int crossvm_i_snapshot_describe(struct crossvm_snapshot_reader *r
     return CROSSVM_OK;
 }
 
+/* An older version than the last one: a chunk that was renewed meanwhile, else impossible. */
+CROSSVM_INLINE int crossvm_i_snapshot_backward(struct crossvm_snapshot_reader *reader,
+                                               const struct crossvm_snapshot_view *view)
+{
+    int status = crossvm_slots_reader_close(&reader->slots, &view->ticket);
+    if (status != CROSSVM_OK) {
+        return status;
+    }
+    return crossvm_i_snapshot_fault(reader, &view->ticket.slot->mark, view->ticket.mark,
+                                    CROSSVM_RULE_SLOT_BACKWARD);
+}
+
 /* Opens the newest version to read it in place: crossvm_snapshot_reader_get takes from it, and
- * nothing taken may be used before crossvm_snapshot_reader_done has answered OK. Role: reader.
+ * nothing taken may be used before crossvm_snapshot_reader_done has answered 0 or 1. Role: reader.
  * Wait-free, one attempt. Trust: version, length and marks are judged; contents are not.
  * OK and the view; NOT_YET; TORN try again; STALE the chunk is gone; CORRUPT with reader->fault,
  * and from then on always. */
@@ -155,15 +167,15 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_peek(
         return crossvm_i_snapshot_fault(reader, &view->ticket.slot->mark, view->ticket.mark,
                                         CROSSVM_RULE_SLOT_MARK);
     }
+    if (status == CROSSVM_NOT_YET && reader->last != 0) {
+        return crossvm_i_snapshot_fault(reader, &view->ticket.slot->mark, view->ticket.mark,
+                                        CROSSVM_RULE_SLOT_BACKWARD);
+    }
     if (status != CROSSVM_OK) {
-        return status == CROSSVM_NOT_YET && reader->last != 0
-                   ? crossvm_i_snapshot_fault(reader, &view->ticket.slot->mark, 0,
-                                              CROSSVM_RULE_SLOT_BACKWARD)
-                   : status;
+        return status;
     }
     if (view->ticket.version < reader->last) {
-        return crossvm_i_snapshot_fault(reader, &view->ticket.slot->mark, view->ticket.version,
-                                        CROSSVM_RULE_SLOT_BACKWARD);
+        return crossvm_i_snapshot_backward(reader, view);
     }
     return crossvm_i_snapshot_describe(reader, view);
 }
@@ -216,6 +228,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_read_parts(
     size_t n_parts, struct crossvm_snapshot_info *info)
 {
     struct crossvm_snapshot_view view;
+    uint64_t last = reader->last;
     int status = CROSSVM_TORN;
     for (uint32_t i = 0; i < CROSSVM_SNAPSHOT_TRIES && status == CROSSVM_TORN; i++) {
         status = crossvm_snapshot_reader_peek(reader, &view);
@@ -228,6 +241,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_read_parts(
             status = crossvm_snapshot_reader_done(reader, &view);
         }
         if (status >= 0 && outside) {
+            reader->last = last;
             return CROSSVM_INVALID;
         }
     }
@@ -238,13 +252,15 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_read_parts(
 }
 
 /* Copies the newest version whole, at most dst_len bytes of it: info->len says how many there are.
- * Role, progress, trust and statuses as crossvm_snapshot_reader_read_parts; and NO_SPACE the
- * version is longer than dst_len (dst is not to be used; info says its length). */
+ * Role, progress, trust, statuses as crossvm_snapshot_reader_read_parts; and NO_SPACE the version
+ * is longer than dst_len: info says its length, dst is not to be used, and it does not count as
+ * read. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_read(
     struct crossvm_snapshot_reader *reader, void *dst, size_t dst_len,
     struct crossvm_snapshot_info *info)
 {
     struct crossvm_snapshot_view view;
+    uint64_t last = reader->last;
     int status = CROSSVM_TORN;
     for (uint32_t i = 0; i < CROSSVM_SNAPSHOT_TRIES && status == CROSSVM_TORN; i++) {
         status = crossvm_snapshot_reader_peek(reader, &view);
@@ -259,6 +275,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_read(
             *info = view.info;
         }
         if (view.info.len > dst_len) {
+            reader->last = last;
             return CROSSVM_NO_SPACE;
         }
     }
@@ -354,8 +371,8 @@ CROSSVM_INLINE void crossvm_i_snapshot_carry(struct crossvm_snapshot_writer *wri
     }
 }
 
-/* Begins the next version in place. With carry the newest version is copied into it first (its
- * length too); otherwise it holds whatever an older version left there. Beginning again starts the
+/* Begins the next version in place. With carry the newest version is copied into it first;
+ * otherwise it holds whatever an older version left there. Beginning again starts the
  * same version over. Role: the writer. Wait-free, bounded by the payload's length.
  * OK; STALE the chunk is gone, nothing is written. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_writer_begin(
