@@ -186,6 +186,16 @@ CROSSVM_INLINE void crossvm_copy_zero(void *dst, size_t len)
     }
 }
 
+/* The same for an uncached mapping: aligned 32-bit stores alone. */
+CROSSVM_INLINE void crossvm_copy_zero_device(void *dst, size_t len)
+{
+    volatile uint32_t *word = (volatile uint32_t *)dst;
+    CROSSVM_I_HOOK(CROSSVM_ACCESS_COPY_OUT, dst, len);
+    for (size_t i = 0; i < len / 4; i++) {
+        word[i] = 0;
+    }
+}
+
 /* Copies from an uncached mapping by aligned 32-bit loads alone. Bounded by len. */
 CROSSVM_INLINE void crossvm_copy_in_device(void *dst, const void *src, size_t len)
 {

@@ -47,7 +47,8 @@
  *   offset  size  writer  name      meaning
  *   256     4     owner   latest    newest version of the directory (low word)
  *   260     4     owner   epoch     region epoch: never 0, another one after each format
- *   264     4     owner   words[0]  generation counter: the last one given to a chunk
+ *   264     4     owner   words[0]  generation counter: the last one given to a chunk or an epoch;
+ *                                   a format goes on from it
  *
  * Directory entry, 128 bytes (struct crossvm_entry_shm):
  *

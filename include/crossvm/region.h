@@ -63,10 +63,10 @@ struct crossvm_clock_domain {
 
 /* What a chunk is to be. Unused fields are zero. */
 struct crossvm_chunk_decl {
-    const char *name;   /* 1 to 47 of [A-Za-z0-9._/-] */
-    uint32_t kind;      /* enum crossvm_kind */
-    uint32_t n;         /* SNAPSHOT slots, SPSC_TX elements at most, DOORBELL vectors; else 0 */
-    uint64_t len;       /* SNAPSHOT payload, SPSC_TX element, BYTES data: bytes; else 0 */
+    const char *name; /* 1 to 47 of [A-Za-z0-9._/-] */
+    uint32_t kind;    /* enum crossvm_kind */
+    uint32_t n;   /* SNAPSHOT slots, SPSC_TX elements to make room for, DOORBELL vectors; else 0 */
+    uint64_t len; /* SNAPSHOT payload, SPSC_TX element, BYTES data: bytes; else 0 */
     uint32_t writer;    /* party that writes the chunk */
     uint32_t reader;    /* party that reads it, or CROSSVM_ANYONE */
     uint64_t type_hash; /* crossvm_type_hash of the payload, 0 = unchecked */
@@ -381,12 +381,13 @@ CROSSVM_INLINE uint32_t crossvm_i_entry_judge(const struct crossvm_region *regio
     }
     *field = offsetof(struct crossvm_entry_shm, off_lo);
     *value = chunk->off;
-    if (chunk->off % region->granule != 0 || chunk->off < from || chunk->off > region->length) {
+    if ((chunk->off & (region->granule - 1)) != 0 || chunk->off < from ||
+        chunk->off > region->length) {
         return CROSSVM_RULE_ENTRY_OFFSET;
     }
     *field = offsetof(struct crossvm_entry_shm, length_lo);
     *value = chunk->length;
-    if (chunk->length == 0 || chunk->length % region->granule != 0 ||
+    if (chunk->length == 0 || (chunk->length & (region->granule - 1)) != 0 ||
         chunk->length > region->length - chunk->off) {
         return CROSSVM_RULE_ENTRY_LENGTH;
     }
@@ -426,23 +427,23 @@ CROSSVM_INLINE int crossvm_i_walk_broken(struct crossvm_region *region,
 
 CROSSVM_INLINE int crossvm_i_walk_begin(struct crossvm_region *region, struct crossvm_i_walk *walk)
 {
+    __builtin_memset(walk, 0, sizeof(*walk));
     int status = crossvm_slots_reader_open(&region->directory, &walk->ticket);
-    const struct crossvm_slot_shm *slot = walk->ticket.slot;
     if (status == CROSSVM_NOT_YET || status == CROSSVM_CORRUPT) {
-        uint64_t off = (uint64_t)((const unsigned char *)slot - region->base);
-        return crossvm_i_fault(&region->fault, off, walk->ticket.mark, CROSSVM_RULE_DIRECTORY_SLOT);
+        const unsigned char *mark = (const unsigned char *)&walk->ticket.slot->mark;
+        return crossvm_i_fault(&region->fault, (uint64_t)(mark - region->base), walk->ticket.mark,
+                               CROSSVM_RULE_DIRECTORY_SLOT);
     }
     if (status != CROSSVM_OK) {
         return status;
     }
+    const struct crossvm_slot_shm *slot = walk->ticket.slot;
     uint32_t len = crossvm_load_relaxed(&slot->len);
     if (len % CROSSVM_ENTRY_LEN != 0 || len / CROSSVM_ENTRY_LEN > region->capacity) {
         return crossvm_i_walk_broken(region, walk, &slot->len, len, CROSSVM_RULE_DIRECTORY_COUNT);
     }
     walk->n_entries = len / CROSSVM_ENTRY_LEN;
-    walk->next = 0;
     walk->checksum = crossvm_load_relaxed(&slot->check);
-    walk->crc = 0;
     walk->end = crossvm_i_chunks_off(region->capacity, region->granule);
     return CROSSVM_OK;
 }
@@ -469,6 +470,16 @@ CROSSVM_INLINE int crossvm_i_walk_next(struct crossvm_region *region, struct cro
     walk->end = chunk->off + chunk->length;
     walk->next++;
     return 1;
+}
+
+/* The entry that the walk gave last repeats the name and kind of an earlier one. */
+CROSSVM_INLINE int crossvm_i_walk_twice(struct crossvm_region *region,
+                                        const struct crossvm_i_walk *walk,
+                                        const struct crossvm_chunk *chunk)
+{
+    const unsigned char *entry =
+        walk->ticket.payload + (size_t)(walk->next - 1) * CROSSVM_ENTRY_LEN;
+    return crossvm_i_walk_broken(region, walk, entry, chunk->id, CROSSVM_RULE_ENTRY_TWICE);
 }
 
 /* Says whether all that the walk gave belongs to one directory, undamaged. */
@@ -575,7 +586,7 @@ CROSSVM_INLINE int crossvm_i_header_judge(struct crossvm_region *region,
     if (capacity == 0 || capacity > CROSSVM_CAPACITY_MAX) {
         return CROSSVM_I_HEADER_FAULT(region, capacity, capacity, CROSSVM_RULE_CAPACITY);
     }
-    if (length % granule != 0 || length < crossvm_i_chunks_off(capacity, granule)) {
+    if ((length & (granule - 1)) != 0 || length < crossvm_i_chunks_off(capacity, granule)) {
         return CROSSVM_I_HEADER_FAULT(region, length_lo, length, CROSSVM_RULE_REGION_LENGTH);
     }
     if (length > SIZE_MAX / 2) {
@@ -694,10 +705,7 @@ CROSSVM_INLINE int crossvm_i_find_once(struct crossvm_region *region,
             *found = chunk;
             ++*times;
             if (*times == 2) {
-                const unsigned char *entry =
-                    walk.ticket.payload + (size_t)(walk.next - 1) * CROSSVM_ENTRY_LEN;
-                return crossvm_i_walk_broken(region, &walk, entry, chunk.id,
-                                             CROSSVM_RULE_ENTRY_TWICE);
+                return crossvm_i_walk_twice(region, &walk, &chunk);
             }
         }
     }
@@ -840,6 +848,9 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_plan_len(const struct crossv
             return CROSSVM_TOO_LARGE;
         }
     }
+    if (total > SIZE_MAX / 2) {
+        return CROSSVM_TOO_LARGE;
+    }
     *len = total;
     return CROSSVM_OK;
 }
@@ -895,7 +906,11 @@ CROSSVM_INLINE void crossvm_i_wipe(const struct crossvm_region *region, uint64_t
     unsigned char *memory = region->base + (size_t)off;
     crossvm_i_wipe_epochs(region, off, length);
     CROSSVM_FENCE_RELEASE(chunk_epoch, memory);
-    crossvm_copy_zero(memory, (size_t)length);
+    if (region->device) {
+        crossvm_copy_zero_device(memory, (size_t)length);
+    } else {
+        crossvm_copy_zero(memory, (size_t)length);
+    }
 }
 
 /* Makes cleared memory a chunk. */
@@ -1034,11 +1049,24 @@ CROSSVM_INLINE int crossvm_i_owner_open(struct crossvm_region_owner *owner,
     return CROSSVM_OK;
 }
 
+/* Clears everything but the generation counter: even a format that is cut short by a death does not
+ * let a later one give out the epochs and generations of an earlier one again. */
+CROSSVM_INLINE void crossvm_i_format_wipe(const struct crossvm_region *region)
+{
+    struct crossvm_slots_shm *live = region->directory.control;
+    crossvm_i_wipe(region, 0, CROSSVM_LIVE_OFF);
+    crossvm_i_wipe(region, CROSSVM_DIR_OFF, region->length - CROSSVM_DIR_OFF);
+    crossvm_store_relaxed(&live->latest, 0);
+    for (size_t i = 1; i < sizeof(live->words) / sizeof(live->words[0]); i++) {
+        crossvm_store_relaxed(&live->words[i], 0);
+    }
+}
+
 /* Formats a region by a plan and destroys what was there; handles of an earlier format become
  * stale. table: the owner's private memory for at least the plan's capacity of chunks, which must
  * outlive the owner. Role: the region's one owner, alone. Progress: bounded by the region's length.
- * A death in between leaves memory that nobody attaches to. Trust: only two words of the old live
- * line are read, so that epoch and generations go on from there; any value will do.
+ * A death in between leaves memory that nobody attaches to. Trust: only the old generation counter
+ * is read, so that epoch and generations go on from there; any value will do.
  * OK; INVALID, TOO_LARGE the plan; EXISTS a name twice; NO_SPACE the mapping or the table is too
  * small; ROLE read-only mapping; MISALIGNED, MEMORY_TYPE. Unless OK no shared byte is changed. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_owner_format(
@@ -1056,16 +1084,14 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_owner_format(
     struct crossvm_region *region = &owner->region;
     struct crossvm_region_shm *shm = crossvm_i_header(region);
     crossvm_i_directory_set(region, 0);
-    uint32_t epoch = crossvm_load_relaxed(&region->directory.control->epoch) + 1;
-    uint32_t generation = crossvm_load_relaxed(crossvm_i_counter(region));
+    owner->generation = crossvm_load_relaxed(crossvm_i_counter(region));
 
     crossvm_store_relaxed(&shm->magic, 0);
     crossvm_store_relaxed(&region->directory.control->epoch, 0);
     CROSSVM_FENCE_RELEASE(region_reformat, &shm->magic);
-    crossvm_i_wipe(region, 0, region->length);
+    crossvm_i_format_wipe(region);
 
-    crossvm_i_directory_set(region, epoch == 0 ? 1 : epoch);
-    owner->generation = generation;
+    crossvm_i_directory_set(region, crossvm_i_next_generation(owner));
     for (uint32_t i = 0; i < owner->n_chunks; i++) {
         owner->table[i].generation = crossvm_i_next_generation(owner);
         crossvm_i_chunk_start(region, &owner->table[i]);
@@ -1076,8 +1102,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_owner_format(
     crossvm_i_header_encode(&header, plan, region);
     crossvm_i_header_take(region, &header);
     size_t skip = sizeof(header.magic);
-    crossvm_copy_out_strict((unsigned char *)shm + skip, (unsigned char *)&header + skip,
-                            sizeof(header) - skip);
+    crossvm_i_slots_copy_out(&region->directory, (unsigned char *)shm + skip,
+                             (unsigned char *)&header + skip, sizeof(header) - skip);
     CROSSVM_STORE_RELEASE(region_magic, &shm->magic, CROSSVM_MAGIC);
     return CROSSVM_OK;
 }
@@ -1104,7 +1130,7 @@ CROSSVM_INLINE int crossvm_i_adopt_table(struct crossvm_region_owner *owner)
                                    CROSSVM_RULE_OWNER_COUNTER);
         }
         if (crossvm_i_table_has(owner, chunk.name, chunk.kind)) {
-            return crossvm_i_fault(&region->fault, chunk.off, chunk.id, CROSSVM_RULE_ENTRY_TWICE);
+            return crossvm_i_walk_twice(region, &walk, &chunk);
         }
         owner->table[owner->n_chunks] = chunk;
         owner->n_chunks++;
@@ -1131,7 +1157,8 @@ CROSSVM_INLINE void crossvm_i_adopt_finish(struct crossvm_region_owner *owner)
 }
 
 /* Carries on with a region that an earlier owner formatted by the same plan: chunks, contents and
- * generations stay, chunks allocated at run time too. table: as for format. Role: the region's one
+ * generations stay, chunks allocated at run time too; so do the header's id, link and clock domain,
+ * whatever the plan says of them. table: as for format. Role: the region's one
  * owner, alone, after the earlier one has ended. Progress: bounded by the region's length. Trust:
  * header, directory and counter are judged like a stranger's.
  * OK; MISMATCH another plan; NOT_FORMATTED; CORRUPT with owner->region.fault; and all that attach
