@@ -25,7 +25,7 @@
  *   180     4     producer  incarnation     never 0, another one after each start
  *   256     8     producer  n_refused_lo    pushes refused because the queue was full, two words
  *   264     8     producer  n_sent_lo       kicks that asked for a ring, two words
- *   272     8     producer  n_suppressed_lo kicks that did not, two words
+ *   272     8     producer  n_suppressed_lo kicks that did not, two words (all since it opened)
  *   512     ...   producer  elements        capacity x stride, stride is elem_len rounded up to 8
  *
  * Shared bytes of the rx part (kind SPSC_RX, struct crossvm_spsc_rx_shm):
@@ -37,17 +37,17 @@
  *   128     4     consumer  request         number of the request, 0 = none
  *   132     4     consumer  capacity        elements that it asks for, a power of two
  *   136     4     consumer  elem_len        bytes of an element that it asks for
- *   140     4     -         reserved_1      zero
- *   144     4     -         reserved_2      zero
+ *   140     4     consumer  asked           number of the newest request, stored before it
+ *   144     4     -         reserved_1      zero
  *   148     4     consumer  accepted        the request whose grant it accepted, 0 = none
  *   152     4     consumer  peer_chunk      id of the tx part that it accepted
  *   156     4     consumer  peer_generation its generation
  *   160     16    consumer  peer_region     its region's id
  *   176     4     consumer  base            head when this incarnation began
  *   180     4     consumer  incarnation     never 0, another one after each start
- *   256     8     -         reserved_3      zero
+ *   256     8     -         reserved_2      zero
  *   264     8     consumer  n_sent_lo       kicks that asked for a ring, two words
- *   272     8     consumer  n_suppressed_lo kicks that did not, two words
+ *   272     8     consumer  n_suppressed_lo kicks that did not, two words (both since it opened)
  *
  * How a queue comes up (either part may come first; nothing flows before the last step):
  *
@@ -112,21 +112,21 @@ struct crossvm_spsc_rx_shm {
     struct crossvm_le32 request;
     struct crossvm_le32 capacity;
     struct crossvm_le32 elem_len;
+    struct crossvm_le32 asked;
     struct crossvm_le32 reserved_1;
-    struct crossvm_le32 reserved_2;
     struct crossvm_le32 accepted;
     struct crossvm_le32 peer_chunk;
     struct crossvm_le32 peer_generation;
     struct crossvm_le32 peer_region[4];
     struct crossvm_le32 base;
     struct crossvm_le32 incarnation;
-    struct crossvm_le32 reserved_4[18];
-    struct crossvm_le32 reserved_3[2];
+    struct crossvm_le32 reserved_3[18];
+    struct crossvm_le32 reserved_2[2];
     struct crossvm_le32 n_sent_lo;
     struct crossvm_le32 n_sent_hi;
     struct crossvm_le32 n_suppressed_lo;
     struct crossvm_le32 n_suppressed_hi;
-    struct crossvm_le32 reserved_5[58];
+    struct crossvm_le32 reserved_4[58];
 };
 
 CROSSVM_I_AT(crossvm_spsc_tx_shm, line, 0);
@@ -148,6 +148,7 @@ CROSSVM_I_AT(crossvm_spsc_rx_shm, line, 0);
 CROSSVM_I_AT(crossvm_spsc_rx_shm, request, 128);
 CROSSVM_I_AT(crossvm_spsc_rx_shm, capacity, 132);
 CROSSVM_I_AT(crossvm_spsc_rx_shm, elem_len, 136);
+CROSSVM_I_AT(crossvm_spsc_rx_shm, asked, 140);
 CROSSVM_I_AT(crossvm_spsc_rx_shm, accepted, 148);
 CROSSVM_I_AT(crossvm_spsc_rx_shm, peer_chunk, 152);
 CROSSVM_I_AT(crossvm_spsc_rx_shm, peer_generation, 156);
@@ -172,8 +173,8 @@ struct crossvm_i_spsc_name {
 struct crossvm_spsc_tx {
     unsigned char *slots;
     uint32_t tail;
+    uint32_t mask;   /* between the two counters: gcc would join them into one vector access */
     uint32_t n_free; /* places known to be free; 0 sends every push to the slow path */
-    uint32_t mask;
     uint32_t elem_len;
     size_t stride;
     struct crossvm_spsc_tx_shm *own;
@@ -202,8 +203,8 @@ struct crossvm_spsc_tx {
 struct crossvm_spsc_rx {
     const unsigned char *slots;
     uint32_t head;
-    uint32_t n_avail; /* elements in hand; 0 sends every pop to the slow path */
     uint32_t mask;
+    uint32_t n_avail; /* elements in hand; 0 sends every pop to the slow path */
     uint32_t elem_len;
     size_t stride;
     struct crossvm_spsc_rx_shm *own;
@@ -219,8 +220,10 @@ struct crossvm_spsc_rx {
     int state;   /* OK linked; NOT_YET, REFUSED, STALE, CORRUPT */
     int refusal; /* why the request was refused, a status */
     uint32_t request;
-    bool accepted; /* a grant was accepted, by this incarnation or an earlier one */
-    bool device;   /* the elements lie in an uncached mapping */
+    uint32_t asked;         /* the newest number in use */
+    uint32_t only_elem_len; /* of a typed queue, 0 = any */
+    bool accepted;          /* a grant was accepted, by this incarnation or an earlier one */
+    bool device;            /* the elements lie in an uncached mapping */
     struct crossvm_i_spsc_name accepted_from;
     struct crossvm_i_spsc_name name; /* of this part */
     const struct crossvm_chunk_shm *peer_base;
@@ -375,15 +378,26 @@ CROSSVM_INLINE int crossvm_i_spsc_tx_resume(struct crossvm_spsc_tx *tx)
         uint64_t off = tx->chunk.off + offsetof(struct crossvm_spsc_tx_shm, capacity);
         return crossvm_i_fault(&tx->fault, off, tx->capacity, CROSSVM_RULE_SPSC_GRANT);
     }
+    if (tx->wanted_elem_len != 0 && tx->wanted_elem_len != tx->elem_len) {
+        return CROSSVM_MISMATCH;
+    }
     crossvm_i_spsc_name_load(&tx->granted_to, &tx->own->peer_chunk);
     return CROSSVM_OK;
+}
+
+/* Shows the kicks' counters in shared memory. */
+CROSSVM_INLINE void crossvm_i_spsc_tx_count(struct crossvm_spsc_tx *tx)
+{
+    crossvm_store_pair(&tx->own->n_sent_lo, &tx->own->n_sent_hi, tx->kick.n_sent);
+    crossvm_store_pair(&tx->own->n_suppressed_lo, &tx->own->n_suppressed_hi, tx->kick.n_suppressed);
 }
 
 /* Opens the tx part of a queue, the first time or after a restart. elem_len: the only element
  * length that this producer grants, 0 = any. seed: for the incarnation; another one at each start
  * (boot count, counter, random). Role: the producer, alone. Wait-free. Trust: own old words are
  * judged. OK, then crossvm_spsc_tx_link; TYPE not an SPSC_TX; INVALID no chunk of this region;
- * ROLE also for a read-only mapping; STALE; CORRUPT with tx->fault: renew the chunk. */
+ * ROLE also for a read-only mapping; STALE; MISMATCH another element length was granted here: renew
+ * the chunk; CORRUPT with tx->fault: likewise. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_open(struct crossvm_spsc_tx *tx,
                                                           const struct crossvm_region *region,
                                                           const struct crossvm_chunk *chunk,
@@ -409,6 +423,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_open(struct crossvm_spsc_tx
         return status;
     }
     crossvm_wake_never(&tx->waiter);
+    crossvm_store_pair(&tx->own->n_refused_lo, &tx->own->n_refused_hi, 0);
+    crossvm_i_spsc_tx_count(tx);
     crossvm_i_spsc_start(&tx->own->base, &tx->own->incarnation, tx->tail, seed);
     return CROSSVM_OK;
 }
@@ -502,7 +518,9 @@ CROSSVM_INLINE int crossvm_i_spsc_tx_begin(struct crossvm_spsc_tx *tx)
     tx->stride = (size_t)crossvm_i_spsc_stride(tx->elem_len);
     tx->state = CROSSVM_OK;
     tx->n_free = 0;
+    bool polling = tx->kick.polling;
     crossvm_i_wake_publisher_set(&tx->kick, &tx->peer->line, tx->tail, tx->capacity);
+    tx->kick.polling = polling;
     return CROSSVM_OK;
 }
 
@@ -588,7 +606,7 @@ CROSSVM_ALWAYS_INLINE void crossvm_i_spsc_tx_in_hand(struct crossvm_spsc_tx *tx)
     tx->n_free = tx->device ? 0 : crossvm_i_spsc_tx_known(tx);
 }
 
-/* Looks for at least `want` free places: the only place where the peer's head is read. */
+/* Looks for at least `want` free places: the peer's head is read here while the queue is in use. */
 CROSSVM_COLD int crossvm_i_spsc_tx_look(struct crossvm_spsc_tx *tx, uint32_t want)
 {
     if (tx->state != CROSSVM_OK) {
@@ -786,12 +804,19 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_peer(const struct crossvm_s
                             : crossvm_i_spsc_peer(&tx->peer->base, &tx->peer->incarnation, peer);
 }
 
+/* The number of the next element to be pushed; a peer's base is such a number. Pure. */
+CROSSVM_INLINE uint32_t crossvm_spsc_tx_index(const struct crossvm_spsc_tx *tx)
+{
+    return tx->tail;
+}
+
 /* ---- producer: waking ---------------------------------------------------------------------- */
 
-CROSSVM_INLINE void crossvm_i_spsc_tx_count(struct crossvm_spsc_tx *tx)
+/* The consumer polls and is never rung: kicks cost nothing from now on. Role: the producer, any
+ * time after open. */
+CROSSVM_INLINE void crossvm_spsc_tx_peer_polls(struct crossvm_spsc_tx *tx)
 {
-    crossvm_store_pair(&tx->own->n_sent_lo, &tx->own->n_sent_hi, tx->kick.n_sent);
-    crossvm_store_pair(&tx->own->n_suppressed_lo, &tx->own->n_suppressed_hi, tx->kick.n_suppressed);
+    tx->kick.polling = true;
 }
 
 /* Says whether to ring the consumer for what was published: 1 ring, 0 don't. now_ns and again_ns
@@ -809,29 +834,35 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_kick(struct crossvm_spsc_tx
     return due;
 }
 
+/* No more rings for free places. Role: the producer, when it is awake. Wait-free. */
+CROSSVM_INLINE void crossvm_spsc_tx_disarm(const struct crossvm_spsc_tx *tx)
+{
+    if (tx->state == CROSSVM_OK) {
+        crossvm_wake_never(&tx->waiter);
+    }
+}
+
 /* Asks to be rung when at least `want` places are free. Role: the producer, about to sleep.
  * 1 they are free already, don't sleep (and nothing is armed); 0 armed: crossvm_spsc_tx_nudge, then
  * sleep; INVALID want is 0 or exceeds the capacity; NOT_YET, REFUSED, STALE, CORRUPT. Wait-free. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_arm(struct crossvm_spsc_tx *tx, uint32_t want)
 {
-    if (tx->state == CROSSVM_OK && (want == 0 || want > tx->capacity)) {
+    int n_free = crossvm_spsc_tx_free(tx);
+    if (n_free < 0) {
+        return n_free;
+    }
+    if (want == 0 || want > tx->capacity) {
         return CROSSVM_INVALID;
     }
-    if (tx->state == CROSSVM_OK) {
+    if ((uint32_t)n_free < want) {
         crossvm_wake_at(&tx->waiter, tx->tail - tx->capacity + want - 1, 0);
+        n_free = crossvm_spsc_tx_free(tx);
     }
-    int n_free = crossvm_spsc_tx_free(tx);
     if (n_free < 0 || (uint32_t)n_free >= want) {
-        crossvm_wake_never(&tx->waiter);
+        crossvm_spsc_tx_disarm(tx);
         return n_free < 0 ? n_free : 1;
     }
     return 0;
-}
-
-/* No more rings for free places. Role: the producer, when it is awake. Wait-free. */
-CROSSVM_INLINE void crossvm_spsc_tx_disarm(const struct crossvm_spsc_tx *tx)
-{
-    crossvm_wake_never(&tx->waiter);
 }
 
 /* Says whether to ring the consumer because the producer is about to sleep: 1 unless it polls.
@@ -854,7 +885,10 @@ CROSSVM_INLINE void crossvm_i_spsc_ask(struct crossvm_spsc_rx *rx, uint32_t capa
     struct crossvm_spsc_rx_shm *own = rx->own;
     struct crossvm_i_spsc_name nobody;
     __builtin_memset(&nobody, 0, sizeof(nobody));
-    rx->request = rx->request + 1 == 0 ? 1 : rx->request + 1;
+    rx->asked = rx->asked + 1 == 0 ? 1 : rx->asked + 1;
+    rx->request = rx->asked;
+    /* Stored first: whoever dies from here on does not use the number for another request. */
+    crossvm_store_relaxed(&own->asked, rx->asked);
     crossvm_store_relaxed(&own->request, 0);
     CROSSVM_FENCE_RELEASE(spsc_request_words, &own->request);
     crossvm_store_relaxed(&own->capacity, capacity);
@@ -872,6 +906,7 @@ CROSSVM_INLINE int crossvm_i_spsc_rx_resume(struct crossvm_spsc_rx *rx, uint32_t
                                             uint32_t elem_len)
 {
     rx->request = crossvm_load_relaxed(&rx->own->request);
+    rx->asked = crossvm_load_relaxed(&rx->own->asked);
     rx->head = crossvm_load_relaxed(&rx->own->line.index);
     uint32_t accepted = crossvm_load_relaxed(&rx->own->accepted);
     rx->accepted = rx->request != 0 && accepted == rx->request;
@@ -890,6 +925,13 @@ CROSSVM_INLINE int crossvm_i_spsc_rx_resume(struct crossvm_spsc_rx *rx, uint32_t
     rx->capacity = capacity;
     rx->elem_len = elem_len;
     return CROSSVM_OK;
+}
+
+/* Shows the kicks' counters in shared memory. */
+CROSSVM_INLINE void crossvm_i_spsc_rx_count(struct crossvm_spsc_rx *rx)
+{
+    crossvm_store_pair(&rx->own->n_sent_lo, &rx->own->n_sent_hi, rx->kick.n_sent);
+    crossvm_store_pair(&rx->own->n_suppressed_lo, &rx->own->n_suppressed_hi, rx->kick.n_suppressed);
 }
 
 /* Opens the rx part of a queue, the first time or after a restart, and asks for a queue of capacity
@@ -924,19 +966,23 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_open(struct crossvm_spsc_rx
     }
     rx->published = rx->head;
     crossvm_wake_never(&rx->waiter);
+    crossvm_i_spsc_rx_count(rx);
     crossvm_i_spsc_start(&rx->own->base, &rx->own->incarnation, rx->head, seed);
     return CROSSVM_OK;
 }
 
-/* Asks again, after a refusal or a change of mind, as long as the queue is not linked.
- * Role: the consumer. Wait-free. OK; INVALID, TOO_LARGE the request (nothing is written); MISMATCH
- * the queue is linked: renew the chunk. */
+/* Asks again, after a refusal or a change of mind, as long as the queue is not linked. Role: the
+ * consumer. Wait-free. OK; INVALID, TOO_LARGE the request (nothing is written), INVALID also an
+ * element length that is not a typed queue's; MISMATCH the queue is linked: renew the chunk. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_ask(struct crossvm_spsc_rx *rx,
                                                          uint32_t capacity, uint32_t elem_len)
 {
     int status = crossvm_i_spsc_geometry(capacity, elem_len, UINT64_MAX);
     if (status != CROSSVM_OK) {
         return status;
+    }
+    if (rx->only_elem_len != 0 && rx->only_elem_len != elem_len) {
+        return CROSSVM_INVALID;
     }
     if (rx->accepted || (rx->state != CROSSVM_NOT_YET && rx->state != CROSSVM_REFUSED)) {
         return CROSSVM_MISMATCH;
@@ -1033,7 +1079,9 @@ CROSSVM_INLINE int crossvm_i_spsc_rx_begin(struct crossvm_spsc_rx *rx,
     rx->lazy = rx->capacity / 4;
     rx->state = CROSSVM_OK;
     rx->n_avail = 0;
+    bool polling = rx->kick.polling;
     crossvm_i_wake_publisher_set(&rx->kick, &rx->peer->line, rx->head, rx->capacity);
+    rx->kick.polling = polling;
     return CROSSVM_OK;
 }
 
@@ -1108,19 +1156,21 @@ CROSSVM_ALWAYS_INLINE void crossvm_i_spsc_rx_in_hand(struct crossvm_spsc_rx *rx)
     rx->n_avail = rx->device ? 0 : known < most ? known : most;
 }
 
-/* Looks for at least `want` elements: the only place where the peer's tail is read. */
+/* Looks for at least `want` elements: the peer's tail is read here while the queue is in use. */
 CROSSVM_COLD int crossvm_i_spsc_rx_look(struct crossvm_spsc_rx *rx, uint32_t want)
 {
     if (rx->state != CROSSVM_OK) {
         return rx->state;
     }
+    if (crossvm_load_relaxed(&rx->own->line.epoch) != rx->name.generation) {
+        return crossvm_i_spsc_rx_stale(rx);
+    }
     crossvm_spsc_rx_flush(rx);
     uint32_t known = rx->tail - rx->head;
     if (known < want) {
         uint32_t tail = CROSSVM_LOAD_ACQUIRE(spsc_tail, &rx->peer->line.index);
-        /* The index first, the epochs second: another epoch's index is never judged. */
-        if (crossvm_load_relaxed(&rx->peer->line.epoch) != rx->peer_epoch ||
-            crossvm_load_relaxed(&rx->own->line.epoch) != rx->name.generation) {
+        /* The index first, the epoch second: another epoch's index is never judged. */
+        if (crossvm_load_relaxed(&rx->peer->line.epoch) != rx->peer_epoch) {
             return crossvm_i_spsc_rx_stale(rx);
         }
         if (tail - rx->tail > rx->capacity - known) {
@@ -1312,12 +1362,19 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_peer(const struct crossvm_s
                             : crossvm_i_spsc_peer(&rx->peer->base, &rx->peer->incarnation, peer);
 }
 
+/* The number of the next element to be popped; a peer's base is such a number. Pure. */
+CROSSVM_INLINE uint32_t crossvm_spsc_rx_index(const struct crossvm_spsc_rx *rx)
+{
+    return rx->head;
+}
+
 /* ---- consumer: waking ---------------------------------------------------------------------- */
 
-CROSSVM_INLINE void crossvm_i_spsc_rx_count(struct crossvm_spsc_rx *rx)
+/* The producer polls and is never rung: kicks cost nothing from now on. Role: the consumer, any
+ * time after open. */
+CROSSVM_INLINE void crossvm_spsc_rx_peer_polls(struct crossvm_spsc_rx *rx)
 {
-    crossvm_store_pair(&rx->own->n_sent_lo, &rx->own->n_sent_hi, rx->kick.n_sent);
-    crossvm_store_pair(&rx->own->n_suppressed_lo, &rx->own->n_suppressed_hi, rx->kick.n_suppressed);
+    rx->kick.polling = true;
 }
 
 /* Says whether to ring the producer for the places that were released: 1 ring, 0 don't.
@@ -1333,6 +1390,14 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_kick(struct crossvm_spsc_rx
     return due;
 }
 
+/* No more rings for elements. Role: the consumer, when it is awake. Wait-free. */
+CROSSVM_INLINE void crossvm_spsc_rx_disarm(const struct crossvm_spsc_rx *rx)
+{
+    if (rx->state == CROSSVM_OK) {
+        crossvm_wake_never(&rx->waiter);
+    }
+}
+
 /* Asks to be rung when at least `want` elements are there (a watermark, 1 for any). delay_ns: the
  * longest delay that the consumer keeps by its own timer, told to the producer as a hint; 0 = none.
  * Releases that were held back are published first. Role: the consumer, about to sleep.
@@ -1342,25 +1407,22 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_kick(struct crossvm_spsc_rx
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_arm(struct crossvm_spsc_rx *rx, uint32_t want,
                                                          uint64_t delay_ns)
 {
-    if (rx->state == CROSSVM_OK && (want == 0 || want > rx->capacity)) {
+    int fill = crossvm_spsc_rx_fill(rx);
+    if (fill < 0) {
+        return fill;
+    }
+    if (want == 0 || want > rx->capacity) {
         return CROSSVM_INVALID;
     }
-    if (rx->state == CROSSVM_OK) {
-        crossvm_spsc_rx_flush(rx);
+    if ((uint32_t)fill < want) {
         crossvm_wake_at(&rx->waiter, rx->head + want - 1, delay_ns);
+        fill = crossvm_spsc_rx_fill(rx);
     }
-    int fill = crossvm_spsc_rx_fill(rx);
     if (fill < 0 || (uint32_t)fill >= want) {
-        crossvm_wake_never(&rx->waiter);
+        crossvm_spsc_rx_disarm(rx);
         return fill < 0 ? fill : 1;
     }
     return 0;
-}
-
-/* No more rings for elements. Role: the consumer, when it is awake. Wait-free. */
-CROSSVM_INLINE void crossvm_spsc_rx_disarm(const struct crossvm_spsc_rx *rx)
-{
-    crossvm_wake_never(&rx->waiter);
 }
 
 /* Says whether to ring the producer because the consumer is about to sleep: 1 unless it polls.
@@ -1397,8 +1459,10 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_nudge(struct crossvm_spsc_r
         struct NAME##_rx *rx, const struct crossvm_region *region,                                 \
         const struct crossvm_chunk *chunk, uint32_t capacity, uint32_t seed)                       \
     {                                                                                              \
-        return crossvm_spsc_rx_open(&rx->queue, region, chunk, capacity, (uint32_t)sizeof(type),   \
-                                    seed);                                                         \
+        int status = crossvm_spsc_rx_open(&rx->queue, region, chunk, capacity,                     \
+                                          (uint32_t)sizeof(type), seed);                           \
+        rx->queue.only_elem_len = (uint32_t)sizeof(type);                                          \
+        return status;                                                                             \
     }                                                                                              \
     CROSSVM_NODISCARD CROSSVM_ALWAYS_INLINE int NAME##_tx_push(struct NAME##_tx *tx,               \
                                                                const type *elem)                   \

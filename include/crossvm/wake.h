@@ -203,8 +203,9 @@ CROSSVM_INLINE bool crossvm_i_wake_judge(struct crossvm_wake_publisher *publishe
 
 /* Says whether to ring now that everything up to `index` is published: 1 ring, 0 don't.
  * now_ns, 0 = no clock: *again_ns is then set to when to call again for the waiter's longest delay,
- * 0 = no need. The first call of a fresh handle answers 1. Role: publisher, after publishing.
- * Wait-free: one fence, each of the waiter's words loaded at most once; any value is harmless. */
+ * 0 = no need. The first call of a fresh handle answers 1, unless polling was chosen. Role:
+ * publisher, after publishing. Wait-free: one fence, each of the waiter's words loaded at most
+ * once; any value is harmless. */
 CROSSVM_INLINE int crossvm_wake_due(struct crossvm_wake_publisher *publisher, uint32_t index,
                                     uint64_t now_ns, uint64_t *again_ns)
 {

@@ -8,7 +8,7 @@
  * could both sleep for ever when w + k exceeds what the queue holds plus one. So whoever is about
  * to sleep publishes what it held back, arms, and then nudges the other; and whoever wakes and sees
  * that the other is waiting, too, takes what there is. A wait may thus answer fewer than wanted,
- * but never none.
+ * but never none; and it has slept once before it does, so that two that insist do not spin.
  *
  * The longest delay is the consumer's own timer: with a delay it first waits for any element at
  * all, and from then on for its watermark until the delay is over. A burst below the watermark that
@@ -55,14 +55,19 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_tx_kick(struct crossvm_pipe_tx
 {
     uint64_t now_ns = pipe->queue.kick.polling ? 0 : crossvm_notify_now(pipe->bell.notify);
     int due = crossvm_spsc_tx_kick(&pipe->queue, now_ns, again_ns);
-    return crossvm_i_pipe_ring(&pipe->bell, due);
+    int status = crossvm_i_pipe_ring(&pipe->bell, due);
+    /* A ring that failed is still owed: the next kick rings whatever the event says. */
+    pipe->queue.kick.fresh |= status != CROSSVM_OK;
+    return status;
 }
 
 /* Rings the producer if it wants to be rung for what was popped. Role: the consumer. Never blocks.
  * OK; NOT_FOUND, SYSTEM the doorbell. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_rx_kick(struct crossvm_pipe_rx *pipe)
 {
-    return crossvm_i_pipe_ring(&pipe->bell, crossvm_spsc_rx_kick(&pipe->queue));
+    int status = crossvm_i_pipe_ring(&pipe->bell, crossvm_spsc_rx_kick(&pipe->queue));
+    pipe->queue.kick.fresh |= status != CROSSVM_OK;
+    return status;
 }
 
 /* Armed, and not enough there: nudges the peer and sleeps once. */
@@ -84,13 +89,14 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_tx_wait(struct crossvm_pipe_tx
                                                           uint32_t want, uint64_t deadline_ns)
 {
     struct crossvm_spsc_tx *queue = &pipe->queue;
+    bool woken = false;
     for (;;) {
         int armed = crossvm_spsc_tx_arm(queue, want);
         if (armed != 0) {
             return armed < 0 ? armed : crossvm_spsc_tx_free(queue);
         }
         int n_free = crossvm_spsc_tx_free(queue);
-        bool stuck = n_free > 0 && crossvm_wake_peer_waits(&queue->kick);
+        bool stuck = woken && n_free > 0 && crossvm_wake_peer_waits(&queue->kick);
         int status = CROSSVM_OK;
         if (n_free >= 0 && !stuck && crossvm_notify_now(pipe->bell.notify) < deadline_ns) {
             status = crossvm_i_pipe_sleep(&pipe->bell, crossvm_spsc_tx_nudge(queue), deadline_ns);
@@ -101,6 +107,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_tx_wait(struct crossvm_pipe_tx
         if (status != CROSSVM_OK) {
             return status;
         }
+        woken = true;
     }
 }
 
@@ -126,6 +133,10 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_rx_wait(struct crossvm_pipe_rx
     struct crossvm_spsc_rx *queue = &pipe->queue;
     uint64_t until_ns = deadline_ns;
     bool counting = false; /* the delay has begun */
+    bool woken = false;
+    if (queue->state == CROSSVM_OK && want > queue->capacity) {
+        return CROSSVM_INVALID;
+    }
     for (;;) {
         /* With a delay the first element counts; the watermark is armed once it is there. */
         uint32_t target = delay_ns != 0 && !counting && want > 1 ? 1 : want;
@@ -141,7 +152,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_rx_wait(struct crossvm_pipe_rx
             until_ns = crossvm_i_pipe_until(now_ns, delay_ns, deadline_ns);
             continue;
         }
-        bool stuck = fill > 0 && crossvm_wake_peer_waits(&queue->kick);
+        bool stuck = woken && fill > 0 && crossvm_wake_peer_waits(&queue->kick);
         int status = CROSSVM_OK;
         if (!stuck && now_ns < until_ns) {
             status = crossvm_i_pipe_sleep(&pipe->bell, crossvm_spsc_rx_nudge(queue), until_ns);
@@ -152,6 +163,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_rx_wait(struct crossvm_pipe_rx
         if (status != CROSSVM_OK) {
             return status;
         }
+        woken = true;
     }
 }
 
