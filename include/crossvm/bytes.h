@@ -3,8 +3,8 @@
  * crossvm/bytes.h - plain objects in a chunk: typed, bounds-checked reads and writes.
  *
  * Layer 3. For configuration, tables and single values that need no version: an aligned 32-bit
- * word is never torn, anything larger may be read half old and half new. What must be consistent
- * belongs into a snapshot.
+ * word that is read and written by itself is never torn, anything larger may be half old and half
+ * new. What must be consistent belongs into a snapshot.
  *
  * Roles: one writer; readers in any number, through read-only mappings.
  *

@@ -22,7 +22,7 @@ enum crossvm_clock_kind {
     CROSSVM_CLOCK_TAI = 4        /* TAI; id likewise (IEEE 1588 domain) */
 };
 
-/* Whether times of two domains can be compared: same kind, same clock, and the kind is known. */
+/* Whether times of two domains can be compared: a known kind, the same clock, the same rate. */
 CROSSVM_INLINE bool crossvm_clock_comparable(const struct crossvm_clock_domain *a,
                                              const struct crossvm_clock_domain *b)
 {
@@ -46,14 +46,41 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_clock_age(const struct crossvm_cloc
     return CROSSVM_OK;
 }
 
+/* n / d and the remainder. 32-bit targets would call the compiler's library for it. d: not 0, below
+ * 2^63. */
+CROSSVM_INLINE uint64_t crossvm_i_divide(uint64_t n, uint64_t d, uint64_t *remainder)
+{
+#if __SIZEOF_SIZE_T__ == 8
+    *remainder = n % d;
+    return n / d;
+#else
+    uint64_t quotient = 0;
+    uint64_t rest = 0;
+    for (unsigned i = 0; i < 64; i++) {
+        rest = rest << 1 | n >> 63;
+        n <<= 1;
+        quotient <<= 1;
+        if (rest >= d) {
+            rest -= d;
+            quotient |= 1;
+        }
+    }
+    *remainder = rest;
+    return quotient;
+#endif
+}
+
 /* Nanoseconds in `ticks` of a counter that runs at `rate` ticks a second, rounded down; no overflow
  * for rates to 2^34 and results below 2^64. Pure. rate 0 means that ticks are nanoseconds. */
 CROSSVM_INLINE uint64_t crossvm_clock_ns(uint64_t ticks, uint64_t rate)
 {
+    uint64_t rest;
+    uint64_t unused;
     if (rate == 0) {
         return ticks;
     }
-    return ticks / rate * 1000000000u + ticks % rate * 1000000000u / rate;
+    uint64_t seconds = crossvm_i_divide(ticks, rate, &rest);
+    return seconds * 1000000000u + crossvm_i_divide(rest * 1000000000u, rate, &unused);
 }
 
 CROSSVM_EXTERN_C_END

@@ -47,7 +47,8 @@ enum crossvm_status {
     /* Stale: the chunk is no longer the one that was opened. */
     CROSSVM_STALE = -40,
 
-    /* The peer's impossible bytes; sticky on the handle, with a struct crossvm_fault. */
+    /* The peer's impossible bytes, with a struct crossvm_fault. Sticky on a snapshot's or a queue's
+     * handle until it is opened again; a region is judged anew by each call. */
     CROSSVM_CORRUPT = -50,
 
     /* The system's refusal; errno says which. */
@@ -87,7 +88,6 @@ enum crossvm_rule {
     CROSSVM_RULE_SLOT_MARK,
     CROSSVM_RULE_SLOT_BACKWARD,
     CROSSVM_RULE_SLOT_LEN,
-    CROSSVM_RULE_SPSC_REQUEST,
     CROSSVM_RULE_SPSC_GRANT,
     CROSSVM_RULE_SPSC_INDEX,
     CROSSVM_RULE_COUNT
@@ -226,8 +226,6 @@ CROSSVM_INLINE const char *crossvm_rule_name(uint32_t rule)
         return "version went backward";
     case CROSSVM_RULE_SLOT_LEN:
         return "length in slot";
-    case CROSSVM_RULE_SPSC_REQUEST:
-        return "queue request";
     case CROSSVM_RULE_SPSC_GRANT:
         return "queue grant";
     case CROSSVM_RULE_SPSC_INDEX:

@@ -3,7 +3,8 @@
  * crossvm/backend/eventfd.h - doorbells by Linux eventfds: one descriptor a vector.
  *
  * Layer 6. Roles: each side owns its vectors' descriptors and hands copies to those that may ring
- * them (crossvm_memfd_send). No shared bytes: the kernel keeps the count.
+ * them (crossvm_memfd_send). No shared bytes: the kernel keeps the count. Whoever holds a copy of a
+ * descriptor shares its flags: a hostile peer can make a ring to it block (docs/TRUST.md).
  */
 #ifndef CROSSVM_BACKEND_EVENTFD_H
 #define CROSSVM_BACKEND_EVENTFD_H
@@ -14,6 +15,7 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 
 CROSSVM_EXTERN_C_BEGIN
 
@@ -57,6 +59,15 @@ CROSSVM_INLINE int crossvm_i_eventfd_signal(void *context, uint32_t peer, uint32
     return CROSSVM_NOT_FOUND;
 }
 
+/* Takes the count without blocking, even if a peer has cleared O_NONBLOCK, which it shares. */
+CROSSVM_INLINE ssize_t crossvm_i_eventfd_read(int fd, uint64_t *count)
+{
+    struct iovec bytes = {count, sizeof(*count)};
+    ssize_t len = preadv2(fd, &bytes, 1, -1, RWF_NOWAIT);
+    /* Kernels before 5.8 cannot: there the flag is all there is. */
+    return len < 0 && errno == EOPNOTSUPP ? read(fd, count, sizeof(*count)) : len;
+}
+
 CROSSVM_INLINE int crossvm_i_eventfd_wait(void *context, uint32_t vector, uint64_t deadline_ns)
 {
     const struct crossvm_eventfd *eventfd = (const struct crossvm_eventfd *)context;
@@ -66,7 +77,7 @@ CROSSVM_INLINE int crossvm_i_eventfd_wait(void *context, uint32_t vector, uint64
     struct pollfd poll = {eventfd->own[vector], POLLIN, 0};
     uint64_t count;
     for (;;) {
-        if (read(poll.fd, &count, sizeof(count)) == (ssize_t)sizeof(count)) {
+        if (crossvm_i_eventfd_read(poll.fd, &count) == (ssize_t)sizeof(count)) {
             return CROSSVM_OK;
         }
         if (errno != EAGAIN && errno != EINTR) {

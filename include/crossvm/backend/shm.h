@@ -41,7 +41,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_shm_create(struct crossvm_mapping *
 }
 
 /* Maps named memory that exists, read-only or, for a writer that restarts, read-write.
- * OK; ROLE it belongs to another user, or others may access it; SYSTEM with errno (ENOENT). */
+ * OK; NOT_YET its creator has not given it a length yet; ROLE it belongs to another user, or others
+ * may access it; SYSTEM with errno (ENOENT). */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_shm_open(struct crossvm_mapping *mapping,
                                                       const char *name,
                                                       enum crossvm_mapping_access access)
@@ -57,6 +58,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_shm_open(struct crossvm_mapping *ma
         status = CROSSVM_SYSTEM;
     } else if (stat.st_uid != geteuid() || (stat.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
         status = CROSSVM_ROLE;
+    } else if (stat.st_size == 0) {
+        status = CROSSVM_NOT_YET;
     } else {
         status = crossvm_i_posix_map(mapping, fd, (uint64_t)stat.st_size, access);
     }
