@@ -1,0 +1,125 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs what is missing, builds everything with gcc and clang, plain and under the sanitizers,
+# and runs all tests as one suite. The last line counts them.
+#
+#   sh tests/run.sh            the ordinary run
+#   sh tests/run.sh --quick    a few minutes: two plain builds, no sanitizers but one
+#
+# Environment: CROSSVM_TEST_SCALE=N makes the long loops N times longer; CROSSVM_BUILD_DIR says
+# where to build (default: build/tests).
+set -eu
+
+usage() {
+    echo "usage: sh tests/run.sh [--quick]" >&2
+    exit 2
+}
+
+quick=no
+case $# in
+0) ;;
+1)
+    [ "$1" = --quick ] || {
+        echo "run.sh: $1: expected --quick or nothing" >&2
+        usage
+    }
+    quick=yes
+    ;;
+*) usage ;;
+esac
+case ${CROSSVM_TEST_SCALE:-1} in
+'' | *[!0-9]* | 0*)
+    echo "run.sh: CROSSVM_TEST_SCALE=$CROSSVM_TEST_SCALE: expected a whole number from 1" >&2
+    exit 2
+    ;;
+esac
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+build=${CROSSVM_BUILD_DIR:-$top/build/tests}
+
+# Debian's package for each thing that is needed, and how its presence is seen.
+missing_packages() {
+    while read -r package probe; do
+        sh -c "$probe" >/dev/null 2>&1 || echo "$package"
+    done <<'LIST'
+gcc command -v gcc
+g++ command -v g++
+libc6-dev test -e /usr/include/stdio.h
+clang command -v clang && command -v clang++
+libclang-rt-dev dpkg -s libclang-rt-dev || dpkg -s libclang-rt-14-dev
+cmake command -v cmake
+make command -v make
+binutils command -v objdump
+python3 python3 -c pass
+clang-format command -v clang-format
+libssl-dev test -e /usr/include/openssl/evp.h
+bsdutils command -v script
+LIST
+}
+
+missing=$(missing_packages | tr '\n' ' ')
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "installing: $missing"
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -qq
+        # shellcheck disable=SC2086
+        apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    else
+        echo "run.sh: as root: apt-get install $missing" >&2
+        exit 2
+    fi
+fi
+
+# One build tree: NAME COMPILER SANITIZE CHECK_SOURCES
+trees=""
+build_tree() {
+    name=$1
+    echo "== building $name"
+    cmake -S "$top" -B "$build/$name" -DCMAKE_C_COMPILER="$2" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+        -DCROSSVM_SANITIZE="$3" -DCROSSVM_CHECK_SOURCES="$4" -DCROSSVM_TEST_PREFIX="$name/" \
+        -DCROSSVM_BUILD_TESTS=ON -DCROSSVM_BUILD_EXAMPLES=ON >"$build/$name.log" 2>&1 &&
+        cmake --build "$build/$name" -j "$(nproc)" >>"$build/$name.log" 2>&1 || {
+        cat "$build/$name.log"
+        echo "run.sh: the build of $name failed" >&2
+        echo "0 passed, 1 failed"
+        exit 1
+    }
+    trees="$trees $name"
+}
+
+mkdir -p "$build"
+build_tree gcc gcc "" ON
+build_tree clang clang "" OFF
+build_tree clang-address clang address OFF
+if [ $quick = no ]; then
+    build_tree gcc-address gcc address OFF
+    build_tree clang-thread clang thread OFF
+    build_tree gcc-thread gcc thread OFF
+fi
+
+# All trees are one suite.
+: >"$build/CTestTestfile.cmake"
+for tree in $trees; do
+    echo "subdirs($tree)" >>"$build/CTestTestfile.cmake"
+done
+
+status=0
+(cd "$build" && ctest -j "$(nproc)" --output-on-failure --output-junit "$build/results.xml") ||
+    status=$?
+
+count() {
+    sed -n "s/.*<testsuite[^>]*//; s/.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$build/results.xml" |
+        head -n 1
+}
+total=$(tr '\n\t' '  ' <"$build/results.xml" | sed 's/.*<testsuite \([^>]*\)>.*/\1/')
+number() {
+    echo "$total" | sed "s/.* *$1=\"\([0-9]*\)\".*/\1/"
+}
+tests=$(number tests)
+failures=$(number failures)
+skipped=$(number skipped)
+echo "$((tests - failures - skipped)) passed, $failures failed, $skipped skipped"
+[ "$failures" -eq 0 ] || status=1
+exit $status
