@@ -1,0 +1,135 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# demo-errors.sh - wrong arguments, missing tools and a full disk: a message that names what is
+# wrong and what was expected, status 2, nothing left behind.
+. "$(dirname "$0")/common.sh"
+
+need_tools timeout
+need_compiler
+make_file "$scratch/file" 3000017
+mkfifo "$scratch/fifo"
+
+# $1: what the message has to contain; the rest: the arguments.
+refused() {
+    text=$1
+    shift
+    demo "$@"
+    expect_status 2 "$*"
+    expect_text stderr "$text"
+    [ ! -s "$scratch/stdout" ] || fail "$*: says something on stdout"
+    expect_clean "$*"
+}
+
+seconds_expected="expected a whole number from 1 to 86400"
+for value in x 0 -1 +1 1.5 5x ' 5' '' 86401 99999999999999999999; do
+    refused "--seconds $value: $seconds_expected" --seconds "$value"
+done
+refused "--seconds: expected a value behind it" --seconds
+refused "--file: expected a value behind it" --file
+refused "--out: expected a value behind it" --out
+refused "--file $scratch/none: there is no such file" --file "$scratch/none"
+refused "--file $scratch: expected a file, this is a directory" --file "$scratch"
+refused "--file $scratch/fifo: expected a regular file" --file "$scratch/fifo"
+refused "--file : there is no such file" --file ''
+refused "--out $scratch/none: expected a directory" --out "$scratch/none"
+refused "--out $scratch/file: expected a directory" --out "$scratch/file"
+refused "--bogus: unknown option; --help lists what there is" --bogus
+refused "something: unknown option" something
+
+# An unreadable file; root can read everything, so that somebody else has to try.
+make_file "$scratch/secret" 10
+chmod 000 "$scratch/secret"
+if [ "$(id -u)" -ne 0 ]; then
+    refused "--file $scratch/secret: permission denied" --file "$scratch/secret"
+elif setpriv --reuid=65534 --clear-groups true 2>/dev/null; then
+    cp "$source/examples/run-demo.sh" "$scratch"
+    chmod 755 "$scratch"
+    setpriv --reuid=65534 --clear-groups timeout $limit sh "$scratch/run-demo.sh" \
+        --file "$scratch/secret" >"$scratch/stdout" 2>"$scratch/stderr"
+    status=$?
+    expect_status 2 "an unreadable file"
+    expect_text stderr "--file $scratch/secret: permission denied"
+    expect_clean "an unreadable file"
+else
+    echo "not tested: an unreadable file (root can read everything)"
+fi
+
+demo --help
+expect_status 0 --help
+expect_text stdout "--seconds N"
+expect_clean --help
+
+# The two programs judge their own command lines, too.
+programs_refuse() {
+    build_program a
+    while IFS='|' read -r arguments text; do
+        # shellcheck disable=SC2086 # several words on purpose
+        (cd "$scratch/out" && timeout $limit "$scratch/crossvm-demo-a" $arguments) \
+            >"$scratch/stdout" 2>"$scratch/stderr"
+        status=$?
+        expect_status 2 "crossvm-demo-a $arguments"
+        expect_text stderr "$text"
+        expect_clean "crossvm-demo-a $arguments"
+    done <<END
+--seconds 0|--seconds 0: $seconds_expected
+--seconds 5x|--seconds 5x: $seconds_expected
+--seconds|--seconds: expected a value behind it
+--bogus|--bogus: expected one of the options that --help lists
+--file x|--socket: expected this option
+--socket x|--file: expected this option
+--socket x --file $scratch|--file $scratch: expected a file, this is a directory
+--socket x --file $scratch/none|--file $scratch/none: No such file or directory
+--socket x --file $scratch/file --out $scratch/none|--out $scratch/none: expected a directory
+--socket $scratch/none/x --file $scratch/file|$scratch/none/x: No such file or directory
+END
+}
+programs_refuse
+
+# Without a compiler, and without apt-get, it says what to install.
+mkdir "$scratch/bin"
+for tool in sh id mktemp rm dirname cat mkdir df awk; do
+    ln -s "$(command -v $tool)" "$scratch/bin/$tool"
+done
+CC='' PATH=$scratch/bin "$(command -v timeout)" $limit "$(command -v sh)" \
+    "$source/examples/run-demo.sh" >"$scratch/stdout" 2>"$scratch/stderr"
+status=$?
+expect_status 2 "no compiler"
+expect_text stderr "please install a C compiler"
+expect_text stderr "gcc libc6-dev libssl-dev"
+expect_clean "no compiler"
+(
+    CC=no-such-compiler
+    export CC
+    refused "CC=no-such-compiler: there is no such compiler" --seconds 1
+    exit $failed
+) || failed=1
+
+# A full disk: a file system of 256 KiB that only this part of the test sees.
+run_on_full_disk() {
+    mkdir "$scratch/full"
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    timeout -k 10 $limit unshare "$1" sh -c '
+        mount -t tmpfs -o size=256k none "$2/full" || exit 77
+        sh "$1/examples/run-demo.sh" --seconds 1 --file "$2/file" --out "$2/full"
+        status=$?
+        ls -A "$2/full" >"$2/left"
+        exit $status' sh "$source" "$scratch" >"$scratch/stdout" 2>"$scratch/stderr"
+    status=$?
+}
+if unshare -rm true 2>/dev/null; then
+    run_on_full_disk -rm
+elif unshare -m true 2>/dev/null; then
+    run_on_full_disk -m
+else
+    status=77
+fi
+if [ $status -eq 77 ]; then
+    echo "not tested: a full disk (no file system can be mounted here)"
+else
+    expect_status 2 "a full disk"
+    expect_text stderr "No space left on device"
+    expect_text stderr "$scratch/full"
+    [ ! -s "$scratch/left" ] || fail "a full disk: left behind: $(cat "$scratch/left")"
+    expect_clean "a full disk"
+fi
+finish
