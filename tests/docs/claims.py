@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every test that docs/TRUST.md names as showing a claim exists: the last column of a table whose
+heading is "shown by", and sentences "Shown by NAME.", name programs of tests/unit/.
+
+usage: claims.py SOURCE_DIR      Status 0 or 1.
+"""
+import pathlib
+import re
+import sys
+
+SENTENCE = re.compile(r"Shown by ([a-z_0-9, ]+)\.")
+
+
+def named_tests(text):
+    """Pairs of a line's number and a test's name."""
+    in_claims = False
+    for number, line in enumerate(text.splitlines(), start=1):
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if not line.startswith("|"):
+            in_claims = False
+            names = ",".join(SENTENCE.findall(line))
+        elif cells[-1] == "shown by":
+            in_claims = True
+            continue
+        else:
+            names = cells[-1] if in_claims else ""
+        for name in re.split(r",\s*", names):
+            if name and not re.fullmatch(r"-+", name):
+                yield number, name
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit("usage: claims.py SOURCE_DIR")
+    root = pathlib.Path(sys.argv[1]).resolve()
+    claims = list(named_tests((root / "docs/TRUST.md").read_text()))
+    failed = not claims
+    for number, name in claims:
+        if not (root / "tests/unit" / f"{name}.c").is_file():
+            print(f"docs/TRUST.md:{number}: there is no tests/unit/{name}.c")
+            failed = True
+    print(f"{len(claims)} times a test is named")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Compiles and runs the examples of the documents: every ```c block with a main() in docs/MANUAL.md
+# and README.md. If the next block is a ```text block of the same section, the program has to print
+# exactly that. README.md's first example has to be examples/hello.c, byte for byte.
+#
+# usage: manual.sh SOURCE_DIR [CC]      CC may carry flags. Status 0, 1, or 77: no compiler.
+set -u
+
+source_dir=${1:?usage: manual.sh SOURCE_DIR [CC]}
+cc=${2:-${CC:-cc}}
+guard_seconds=60
+
+# The compiler's name without its flags.
+if ! command -v "${cc%% *}" >/dev/null 2>&1; then
+    echo "skipped: no compiler ${cc%% *}"
+    exit 77
+fi
+
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+failed=0
+
+fail() {
+    echo "failed: $*"
+    failed=1
+}
+
+# extract DOCUMENT NAME: writes NAME.LINE.c for each example and NAME.LINE.text for what it prints.
+extract() {
+    awk -v prefix="$work/$2" '
+        fenced && /^```[ \t]*$/ {
+            fenced = 0
+            if (language == "c" && body ~ /(^|\n)int main\(/) {
+                example = sprintf("%s.%05d", prefix, start)
+                printf "%s", body > (example ".c")
+                close(example ".c")
+            } else {
+                if (language == "text" && example != "") {
+                    printf "%s", body > (example ".text")
+                    close(example ".text")
+                }
+                example = ""
+            }
+            next
+        }
+        fenced { body = body $0 "\n"; next }
+        /^```/ { fenced = 1; language = substr($0, 4); body = ""; start = NR + 1; next }
+        /^#/ { example = "" }
+        END { if (fenced) { print "a block is not closed: line " start; exit 1 } }
+    ' "$1" || fail "$1"
+}
+
+# run EXAMPLE.c: compiles, runs, compares.
+run() {
+    example=${1%.c}
+    name=$(basename "$example")
+    # $cc is split into words on purpose: it may carry flags.
+    # shellcheck disable=SC2086
+    if ! $cc -std=c11 -Wall -Wextra -Werror -pthread -I"$source_dir/include" "$1" -o "$example.out" \
+        2>"$example.log"; then
+        cat "$example.log"
+        fail "$name does not compile"
+        return
+    fi
+    timeout "$guard_seconds" "$example.out" >"$example.printed" 2>&1
+    status=$?
+    if [ "$status" -ne 0 ]; then
+        cat "$example.printed"
+        fail "$name ended with status $status"
+    elif [ -f "$example.text" ] && ! diff "$example.text" "$example.printed"; then
+        fail "$name printed something else (< the document, > the program)"
+    else
+        echo "$name: ok"
+    fi
+}
+
+extract "$source_dir/docs/MANUAL.md" manual
+if [ -f "$source_dir/README.md" ]; then
+    extract "$source_dir/README.md" readme
+    hello=$(find "$work" -name 'readme.*.c' | sort | head -n 1)
+    if [ -z "$hello" ]; then
+        fail "README.md has no example"
+    elif ! cmp "$source_dir/examples/hello.c" "$hello"; then
+        fail "README.md's first example is not examples/hello.c"
+    fi
+else
+    echo "not checked: there is no README.md yet"
+fi
+
+count=0
+for program in "$work"/*.c; do
+    if [ -f "$program" ]; then
+        run "$program"
+        count=$((count + 1))
+    fi
+done
+if [ "$count" -eq 0 ]; then
+    fail "no example was found"
+fi
+echo "$count examples"
+exit "$failed"
