@@ -21,6 +21,11 @@ PLAIN = "#d1d5db"
 CHAR_WIDTH, LINE_HEIGHT, MARGIN = 8.4, 19, 18
 
 
+def bars(line):
+    """Colours a progress bar [####....], which the demo draws in plain characters."""
+    return re.sub(r"\[(#*)(\.*)\]", "[\x1b[32m\\1\x1b[90m\\2\x1b[0m]", line)
+
+
 def cells(line):
     """The line as (text, colour, bold) runs; other control sequences are dropped."""
     colour, bold = PLAIN, False
@@ -64,7 +69,7 @@ def main():
     for row, line in enumerate(lines):
         column = 0
         y = MARGIN + (row + 1) * LINE_HEIGHT - 5
-        for run, colour, bold in cells(line):
+        for run, colour, bold in cells(bars(line)):
             run = re.sub(r"[\x00-\x08\x0b-\x1f]", "", run)
             if run.strip():
                 x = round(MARGIN + column * CHAR_WIDTH, 1)

@@ -70,8 +70,7 @@ static inline void test_region_make(struct test_region *region,
     test_map(&region->writable, &region->read_only, len);
     REQUIRE(crossvm_region_owner_format(&region->owner, &region->writable, plan, region->table,
                                         TEST_TABLE_LEN) == CROSSVM_OK);
-    REQUIRE(crossvm_region_attach(&region->reader, &region->read_only, reader_party) ==
-            CROSSVM_OK);
+    REQUIRE(crossvm_region_attach(&region->reader, &region->read_only, reader_party) == CROSSVM_OK);
 }
 
 static inline void test_region_drop(struct test_region *region)
