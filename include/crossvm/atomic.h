@@ -116,7 +116,7 @@ CROSSVM_ALWAYS_INLINE uint32_t crossvm_i_load_acquire(const struct crossvm_le32 
 #if CROSSVM_I_NATIVE_ATOMICS && !defined(CROSSVM_SYSTEM_FENCES)
     return crossvm_i_swap_le32(__atomic_load_n(&word->i_bits, __ATOMIC_ACQUIRE));
 #else
-    uint32_t value = *(const volatile uint32_t *)&word->i_bits;
+    uint32_t value = ((const volatile struct crossvm_le32 *)word)->i_bits;
     crossvm_i_fence_acquire();
     return crossvm_i_swap_le32(value);
 #endif
@@ -129,7 +129,7 @@ CROSSVM_ALWAYS_INLINE void crossvm_i_store_release(struct crossvm_le32 *word, ui
     __atomic_store_n(&word->i_bits, crossvm_i_swap_le32(value), __ATOMIC_RELEASE);
 #else
     crossvm_i_fence_release();
-    *(volatile uint32_t *)&word->i_bits = crossvm_i_swap_le32(value);
+    ((volatile struct crossvm_le32 *)word)->i_bits = crossvm_i_swap_le32(value);
 #endif
 }
 
@@ -142,7 +142,7 @@ CROSSVM_ALWAYS_INLINE uint32_t crossvm_load_relaxed(const struct crossvm_le32 *w
 #if CROSSVM_I_NATIVE_ATOMICS
     return crossvm_i_swap_le32(__atomic_load_n(&word->i_bits, __ATOMIC_RELAXED));
 #else
-    return crossvm_i_swap_le32(*(const volatile uint32_t *)&word->i_bits);
+    return crossvm_i_swap_le32(((const volatile struct crossvm_le32 *)word)->i_bits);
 #endif
 }
 
@@ -153,7 +153,7 @@ CROSSVM_ALWAYS_INLINE void crossvm_store_relaxed(struct crossvm_le32 *word, uint
 #if CROSSVM_I_NATIVE_ATOMICS
     __atomic_store_n(&word->i_bits, crossvm_i_swap_le32(value), __ATOMIC_RELAXED);
 #else
-    *(volatile uint32_t *)&word->i_bits = crossvm_i_swap_le32(value);
+    ((volatile struct crossvm_le32 *)word)->i_bits = crossvm_i_swap_le32(value);
 #endif
 }
 

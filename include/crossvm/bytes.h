@@ -124,8 +124,9 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_bytes_writer_write(
     return CROSSVM_OK;
 }
 
-/* A pointer that must be of a field's own type: another type does not compile. */
-#define CROSSVM_I_FIELD_POINTER(type, field, pointer) (1 ? (pointer) : &((type *)0)->field)
+/* A pointer that must be of a field's own type: the difference to another type does not compile. */
+#define CROSSVM_I_FIELD_POINTER(type, field, pointer) \
+    ((void)sizeof((pointer) - &((type *)0)->field), (pointer))
 
 /* One field of an object of `type` at off. Statuses as crossvm_bytes_reader_read. */
 #define CROSSVM_BYTES_READ_FIELD(reader, off, type, field, dst)          \

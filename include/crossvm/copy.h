@@ -62,7 +62,7 @@ CROSSVM_ALWAYS_INLINE CROSSVM_I_UNIT_BITS crossvm_i_unit_load(const struct cross
 #if CROSSVM_I_NATIVE_ATOMICS
     return __atomic_load_n(&unit->bits, __ATOMIC_RELAXED);
 #else
-    return *(const volatile CROSSVM_I_UNIT_BITS *)&unit->bits;
+    return ((const volatile struct crossvm_i_unit *)unit)->bits;
 #endif
 }
 
@@ -72,17 +72,19 @@ CROSSVM_ALWAYS_INLINE void crossvm_i_unit_store(struct crossvm_i_unit *unit,
 #if CROSSVM_I_NATIVE_ATOMICS
     __atomic_store_n(&unit->bits, value, __ATOMIC_RELAXED);
 #else
-    *(volatile CROSSVM_I_UNIT_BITS *)&unit->bits = value;
+    ((volatile struct crossvm_i_unit *)unit)->bits = value;
 #endif
 }
 
-/* Part of one unit, between private memory and a private copy of the unit. */
+/* Part of one unit (len is below it), between private memory and a private copy of the unit. */
 CROSSVM_ALWAYS_INLINE void crossvm_i_bytes(void *dst, const void *src, size_t len)
 {
     unsigned char *to = (unsigned char *)dst;
     const unsigned char *from = (const unsigned char *)src;
-    for (size_t i = 0; i < len; i++) {
-        to[i] = from[i];
+    for (size_t i = 0; i < CROSSVM_I_UNIT; i++) {
+        if (i < len) {
+            to[i] = from[i];
+        }
     }
 }
 
@@ -186,13 +188,18 @@ CROSSVM_INLINE void crossvm_copy_zero(void *dst, size_t len)
     }
 }
 
+/* A word of an uncached mapping; it may alias, as the units do. */
+struct __attribute__((may_alias)) crossvm_i_device_word {
+    uint32_t bits;
+};
+
 /* The same for an uncached mapping: aligned 32-bit stores alone. */
 CROSSVM_INLINE void crossvm_copy_zero_device(void *dst, size_t len)
 {
-    volatile uint32_t *word = (volatile uint32_t *)dst;
+    volatile struct crossvm_i_device_word *word = (volatile struct crossvm_i_device_word *)dst;
     CROSSVM_I_HOOK(CROSSVM_ACCESS_COPY_OUT, dst, len);
     for (size_t i = 0; i < len / 4; i++) {
-        word[i] = 0;
+        word[i].bits = 0;
     }
 }
 
@@ -201,12 +208,13 @@ CROSSVM_INLINE void crossvm_copy_in_device(void *dst, const void *src, size_t le
 {
     unsigned char *to = (unsigned char *)dst;
     size_t skip = (size_t)((uintptr_t)src % 4);
-    const volatile uint32_t *word =
-        (const volatile uint32_t *)(const volatile void *)((const unsigned char *)src - skip);
+    const volatile struct crossvm_i_device_word *word =
+        (const volatile struct crossvm_i_device_word *)(const void *)((const unsigned char *)src -
+                                                                      skip);
 
     CROSSVM_I_HOOK(CROSSVM_ACCESS_COPY_IN, src, len);
     while (len != 0) {
-        uint32_t value = *word;
+        uint32_t value = word->bits;
         size_t part = crossvm_i_min(4 - skip, len);
         crossvm_i_bytes(to, (const unsigned char *)&value + skip, part);
         skip = 0;
@@ -221,14 +229,15 @@ CROSSVM_INLINE void crossvm_copy_out_device(void *dst, const void *src, size_t l
 {
     const unsigned char *from = (const unsigned char *)src;
     size_t skip = (size_t)((uintptr_t)dst % 4);
-    volatile uint32_t *word = (volatile uint32_t *)(volatile void *)((unsigned char *)dst - skip);
+    volatile struct crossvm_i_device_word *word =
+        (volatile struct crossvm_i_device_word *)(void *)((unsigned char *)dst - skip);
 
     CROSSVM_I_HOOK(CROSSVM_ACCESS_COPY_OUT, dst, len);
     while (len != 0) {
         size_t part = crossvm_i_min(4 - skip, len);
-        uint32_t value = part == 4 ? 0 : *word;
+        uint32_t value = part == 4 ? 0 : word->bits;
         crossvm_i_bytes((unsigned char *)&value + skip, from, part);
-        *word = value;
+        word->bits = value;
         skip = 0;
         word++;
         from += part;

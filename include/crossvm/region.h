@@ -17,8 +17,9 @@
  * Ordering edges (beside those of slots.h, which carry the directory):
  *
  *   region_magic     magic, release          -> magic, acquire: the magic brings the whole header
- *   region_reformat  fence behind magic = 0  -> fence behind the copied header: whoever copied
- *                                               bytes of the next format finds magic or epoch gone
+ *   region_reformat  fence behind magic = 0  -> epoch, acquire, and fence behind the copied header:
+ *                                               whoever took the next format's epoch, or bytes of
+ *                                               it, finds the magic gone or the epoch changed
  *   chunk_ready      epoch, release          -> epoch, acquire: a chunk's generation brings its
  *                                               cleared memory
  *   chunk_epoch      fence behind epoch = 0  -> fences behind payloads (slots.h, bytes.h): whoever
@@ -261,11 +262,12 @@ CROSSVM_INLINE int crossvm_i_name_set(char name[CROSSVM_NAME_LEN], const char *s
 CROSSVM_INLINE bool crossvm_i_name_equal(const char a[CROSSVM_NAME_LEN],
                                          const char b[CROSSVM_NAME_LEN])
 {
-    unsigned char differ = 0;
     for (size_t i = 0; i < CROSSVM_NAME_LEN; i++) {
-        differ = (unsigned char)(differ | (a[i] ^ b[i]));
+        if (a[i] != b[i]) {
+            return false;
+        }
     }
-    return differ == 0;
+    return true;
 }
 
 /* ---- private words ----------------------------------------------------------------------- */
@@ -531,18 +533,20 @@ CROSSVM_INLINE int crossvm_i_header_copy(const struct crossvm_region *region,
     const struct crossvm_region_shm *shm = crossvm_i_header(region);
     const struct crossvm_slots_shm *live =
         (const struct crossvm_slots_shm *)(const void *)(region->base + CROSSVM_LIVE_OFF);
+    /* The epoch first: one that a format has just stored brings the magic's 0 before it. */
+    *epoch = CROSSVM_LOAD_ACQUIRE(region_reformat, &live->epoch);
     if (CROSSVM_LOAD_ACQUIRE(region_magic, &shm->magic) != CROSSVM_MAGIC) {
         return CROSSVM_NOT_FORMATTED;
     }
-    *epoch = crossvm_load_relaxed(&live->epoch);
     if (region->device) {
         crossvm_copy_in_device(header, shm, sizeof(*header));
     } else {
         crossvm_copy_in(header, shm, sizeof(*header));
     }
     CROSSVM_FENCE_ACQUIRE(region_reformat, &shm->magic);
-    if (*epoch == 0 || crossvm_load_relaxed(&live->epoch) != *epoch ||
-        crossvm_load_relaxed(&shm->magic) != CROSSVM_MAGIC) {
+    /* The magic first: one that a format has just stored brings the new epoch. */
+    if (*epoch == 0 || CROSSVM_LOAD_ACQUIRE(region_magic, &shm->magic) != CROSSVM_MAGIC ||
+        crossvm_load_relaxed(&live->epoch) != *epoch) {
         return CROSSVM_NOT_FORMATTED;
     }
     return CROSSVM_OK;
@@ -713,9 +717,10 @@ CROSSVM_INLINE int crossvm_i_find_once(struct crossvm_region *region,
 }
 
 /* Finds the chunk of a name and kind. type_hash 0, or 0 in the entry, is not compared.
- * Role: anyone, any number at a time; loads only. Progress: as crossvm_region_attach.
- * Trust: the whole directory is judged again. OK and the chunk; NOT_FOUND; TYPE another type hash;
- * INVALID the name; STALE the region was reformatted: attach anew; TORN; CORRUPT with the fault. */
+ * Role: anyone; loads only; one thread a handle, and copies of a handle are independent. Progress:
+ * as crossvm_region_attach. Trust: the whole directory is judged again.
+ * OK and the chunk; NOT_FOUND; TYPE another type hash; INVALID the name; STALE the region was
+ * reformatted: attach anew; TORN; CORRUPT with the fault. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_find(struct crossvm_region *region,
                                                          const char *name, uint32_t kind,
                                                          uint64_t type_hash,
@@ -843,10 +848,10 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_plan_len(const struct crossv
         if (status != CROSSVM_OK) {
             return status;
         }
-        total += chunk.length;
-        if (total > SIZE_MAX / 2) {
+        if (total > SIZE_MAX / 2 || chunk.length > SIZE_MAX / 2 - total) {
             return CROSSVM_TOO_LARGE;
         }
+        total += chunk.length;
     }
     if (total > SIZE_MAX / 2) {
         return CROSSVM_TOO_LARGE;
@@ -994,6 +999,16 @@ CROSSVM_INLINE bool crossvm_i_table_has(const struct crossvm_region_owner *owner
     return false;
 }
 
+CROSSVM_INLINE bool crossvm_i_id_taken(const struct crossvm_region_owner *owner, uint32_t id)
+{
+    for (uint32_t i = 0; i < owner->n_chunks; i++) {
+        if (owner->table[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Lays the plan's chunks out in the private table. Shared bytes are not touched. */
 CROSSVM_INLINE int crossvm_i_plan_lay_out(struct crossvm_region_owner *owner,
                                           const struct crossvm_region_plan *plan)
@@ -1062,11 +1077,27 @@ CROSSVM_INLINE void crossvm_i_format_wipe(const struct crossvm_region *region)
     }
 }
 
+/* Takes the epochs away from what an earlier, longer region had behind the end of this one: first
+ * of all, while the earlier header still says how long it was. */
+CROSSVM_INLINE void crossvm_i_format_behind(const struct crossvm_region *region,
+                                            const struct crossvm_mapping *mapping)
+{
+    struct crossvm_region_shm header;
+    struct crossvm_region earlier = *region;
+    uint32_t epoch;
+    if (crossvm_i_header_copy(region, &header, &epoch) == CROSSVM_OK &&
+        crossvm_i_header_judge(&earlier, mapping, &header) == CROSSVM_OK &&
+        earlier.length > region->length) {
+        crossvm_i_wipe_epochs(region, region->length, earlier.length - region->length);
+    }
+}
+
 /* Formats a region by a plan and destroys what was there; handles of an earlier format become
  * stale. table: the owner's private memory for at least the plan's capacity of chunks, which must
  * outlive the owner. Role: the region's one owner, alone. Progress: bounded by the region's length.
- * A death in between leaves memory that nobody attaches to. Trust: only the old generation counter
- * is read, so that epoch and generations go on from there; any value will do.
+ * A death in between leaves memory that nobody attaches to. Trust: of what was there the length is
+ * read and judged, and the generation counter, from which epoch and generations go on; any value
+ * of it will do.
  * OK; INVALID, TOO_LARGE the plan; EXISTS a name twice; NO_SPACE the mapping or the table is too
  * small; ROLE read-only mapping; MISALIGNED, MEMORY_TYPE. Unless OK no shared byte is changed. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_owner_format(
@@ -1086,6 +1117,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_owner_format(
     crossvm_i_directory_set(region, 0);
     owner->generation = crossvm_load_relaxed(crossvm_i_counter(region));
 
+    crossvm_i_format_behind(region, mapping);
     crossvm_store_relaxed(&shm->magic, 0);
     crossvm_store_relaxed(&region->directory.control->epoch, 0);
     CROSSVM_FENCE_RELEASE(region_reformat, &shm->magic);
@@ -1110,11 +1142,23 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_owner_format(
 
 /* ---- the owner: adopt -------------------------------------------------------------------- */
 
+/* Generations only rise: one ahead of the counter was never given out. (Half of the 2^32 count as
+ * ahead: a chunk that lived through 2^31 other generations cannot be adopted any more.) */
+CROSSVM_INLINE bool crossvm_i_generation_ahead(const struct crossvm_region_owner *owner,
+                                               uint32_t generation)
+{
+    return generation - owner->generation - 1 < UINT32_MAX / 2;
+}
+
 /* Takes the directory into the private table, judged like a stranger's. */
 CROSSVM_INLINE int crossvm_i_adopt_table(struct crossvm_region_owner *owner)
 {
     struct crossvm_region *region = &owner->region;
     struct crossvm_i_walk walk;
+    if (crossvm_i_generation_ahead(owner, region->directory.epoch)) {
+        return crossvm_i_fault(&region->fault, CROSSVM_LIVE_OFF + 8, owner->generation,
+                               CROSSVM_RULE_OWNER_COUNTER);
+    }
     int status = crossvm_i_walk_begin(region, &walk);
     owner->n_chunks = 0;
     while (status == CROSSVM_OK) {
@@ -1124,12 +1168,12 @@ CROSSVM_INLINE int crossvm_i_adopt_table(struct crossvm_region_owner *owner)
             break;
         }
         status = CROSSVM_OK;
-        /* Generations only rise: one ahead of the counter was never given out. */
-        if (chunk.generation - owner->generation - 1 < UINT32_MAX / 2) {
+        if (crossvm_i_generation_ahead(owner, chunk.generation)) {
             return crossvm_i_fault(&region->fault, CROSSVM_LIVE_OFF + 8, owner->generation,
                                    CROSSVM_RULE_OWNER_COUNTER);
         }
-        if (crossvm_i_table_has(owner, chunk.name, chunk.kind)) {
+        if (crossvm_i_table_has(owner, chunk.name, chunk.kind) ||
+            crossvm_i_id_taken(owner, chunk.id)) {
             return crossvm_i_walk_twice(region, &walk, &chunk);
         }
         owner->table[owner->n_chunks] = chunk;
@@ -1217,16 +1261,6 @@ CROSSVM_INLINE int crossvm_i_table_index(const struct crossvm_region_owner *owne
         return (int)i;
     }
     return CROSSVM_NOT_FOUND;
-}
-
-CROSSVM_INLINE bool crossvm_i_id_taken(const struct crossvm_region_owner *owner, uint32_t id)
-{
-    for (uint32_t i = 0; i < owner->n_chunks; i++) {
-        if (owner->table[i].id == id) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* An id that no chunk bears: above all others, or after 2^32 chunks the lowest free one. */

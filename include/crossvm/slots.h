@@ -222,7 +222,9 @@ CROSSVM_INLINE int crossvm_slots_reader_open_version(const struct crossvm_slots 
     crossvm_i_slots_look(slots, (uint32_t)version, ticket);
     if (crossvm_i_slots_judge(ticket, (uint32_t)version) != CROSSVM_OK ||
         ticket->version != version) {
-        return CROSSVM_NOT_FOUND;
+        /* Overwritten, or cleared (chunk_epoch)? */
+        return crossvm_load_relaxed(&slots->control->epoch) != slots->epoch ? CROSSVM_STALE
+                                                                            : CROSSVM_NOT_FOUND;
     }
     return CROSSVM_OK;
 }
@@ -271,7 +273,7 @@ CROSSVM_INLINE void crossvm_slots_writer_commit(struct crossvm_slots *slots,
 /* Reads back the newest complete version after a restart: the writer goes on with exactly the next
  * one. (Skipping one, with two slots, and dying again would destroy the newest.)
  * Role: the one writer, before it writes. Trust: its own old words are judged like a stranger's.
- * OK and the version, 0 at first; CORRUPT with the fault (base: for its offset). */
+ * OK and the version, 0 at first; STALE; CORRUPT with the fault (base: for its offset). */
 CROSSVM_INLINE int crossvm_slots_writer_resume(const struct crossvm_slots *slots,
                                                const unsigned char *base, uint64_t *version,
                                                struct crossvm_fault *fault)
@@ -280,6 +282,10 @@ CROSSVM_INLINE int crossvm_slots_writer_resume(const struct crossvm_slots *slots
     uint32_t latest = CROSSVM_LOAD_ACQUIRE(slot_latest, &slots->control->latest);
     crossvm_i_slots_look(slots, latest, &ticket);
     if (crossvm_i_slots_judge(&ticket, latest) == CROSSVM_TORN) {
+        /* Cleared under us by the owner (chunk_epoch)? */
+        if (crossvm_load_relaxed(&slots->control->epoch) != slots->epoch) {
+            return CROSSVM_STALE;
+        }
         fault->off = (uint64_t)((const unsigned char *)&ticket.slot->mark - base);
         fault->value = ticket.mark;
         fault->rule = CROSSVM_RULE_SLOT_MARK;

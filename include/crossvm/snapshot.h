@@ -17,7 +17,7 @@
  * In a slot's header: len is the payload's length, sampled and published are the writer's times in
  * ns of the region's clock domain, 0 = not given; check is zero.
  *
- * Ordering edges: those of slots.h.
+ * Ordering edges: those of slots.h (slot_*, chunk_epoch).
  *
  * A version is complete or it is not there: a writer that dies in the middle leaves the newest
  * complete version readable, and one that restarts goes on from it. With two slots (a double
@@ -203,7 +203,7 @@ CROSSVM_INLINE const void *crossvm_snapshot_reader_raw(const struct crossvm_snap
 }
 
 /* Says whether everything taken since the peek belongs to that one version. Role: reader.
- * Wait-free. 1 yes, a version that this handle has not read before; 0 yes, the same as last time;
+ * Wait-free. 1 yes, a newer version than this handle has read; 0 yes, one that is not newer;
  * TORN overwritten meanwhile, peek again; STALE the chunk is gone. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_done(
     struct crossvm_snapshot_reader *reader, const struct crossvm_snapshot_view *view)
@@ -213,9 +213,11 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_done(
     if (status != CROSSVM_OK) {
         return status;
     }
-    int is_new = view->info.version != reader->last;
+    if (view->info.version <= reader->last) {
+        return 0;
+    }
     reader->last = view->info.version;
-    return is_new;
+    return 1;
 }
 
 /* Copies several fields of one version, consistent with each other. Role: reader.
@@ -348,6 +350,10 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_writer_open(
         crossvm_i_slot(&writer->slots, (uint32_t)writer->version);
     writer->len = crossvm_load_relaxed(&newest->len);
     if (writer->len > writer->payload_len) {
+        CROSSVM_FENCE_ACQUIRE(chunk_epoch, &newest->len);
+        if (crossvm_load_relaxed(&writer->slots.control->epoch) != writer->slots.epoch) {
+            return CROSSVM_STALE;
+        }
         return crossvm_i_fault(&writer->fault,
                                (uint64_t)((const unsigned char *)&newest->len - region->base),
                                writer->len, CROSSVM_RULE_SLOT_LEN);

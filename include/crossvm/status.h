@@ -217,7 +217,7 @@ CROSSVM_INLINE const char *crossvm_rule_name(uint32_t rule)
     case CROSSVM_RULE_ENTRY_GEOMETRY:
         return "entry geometry";
     case CROSSVM_RULE_ENTRY_TWICE:
-        return "two entries of one name and kind";
+        return "two entries of one name and kind, or one id";
     case CROSSVM_RULE_OWNER_COUNTER:
         return "owner's generation counter";
     case CROSSVM_RULE_SLOT_MARK:

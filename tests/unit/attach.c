@@ -367,7 +367,7 @@ static const struct field header_fields[] = {
 /* Outside every checksum. */
 static const struct field live_fields[] = {
     {"latest", 256, 4, JUDGE(judge_latest), true, ADOPT_SAME},
-    {"epoch", 260, 4, JUDGE(judge_epoch), true, ADOPT_SAME},
+    {"epoch", 260, 4, JUDGE(judge_epoch), true, ADOPT_COUNTER},
     {"counter", 264, 4, STATUS(OK), true, ADOPT_COUNTER},
     {"words 1 to 29", 268, 116, STATUS(OK), true, ADOPT_SAME},
 };
@@ -486,6 +486,10 @@ static bool as_wanted(const struct attempt *attempt, int status, const struct cr
 static bool counter_is_behind(void)
 {
     uint32_t counter = damage_get(mapping.base, AT_COUNTER);
+    uint32_t epoch = damage_get(mapping.base, AT_EPOCH);
+    if (epoch - counter - 1 < UINT32_MAX / 2) {
+        return true;
+    }
     for (uint32_t i = 0; i < n_entries; i++) {
         uint32_t generation = damage_get(mapping.base, entry_at(i) + ENTRY_GENERATION);
         if (generation - counter - 1 < UINT32_MAX / 2) {

@@ -212,6 +212,7 @@ static void another_epoch_is_stale_before_anything_else(void)
     crossvm_store_relaxed(&slots.control->epoch, 0);
     CHECK_EQ(crossvm_slots_reader_close(&slots, &ticket), CROSSVM_STALE);
     CHECK_EQ(crossvm_slots_reader_open_version(&slots, 1, &ticket), CROSSVM_STALE);
+    CHECK_EQ(crossvm_slots_reader_open(&slots, &ticket), CROSSVM_STALE);
     crossvm_store_relaxed(&slots.control->latest, 12345);
     CHECK_EQ(crossvm_slots_reader_open(&slots, &ticket), CROSSVM_STALE);
 }

@@ -124,6 +124,10 @@ static void every_length_up_to_the_slots_is_published(void)
         CHECK(test_read_ok(&info, payload));
         CHECK_EQ(payload[len], 0xee);
     }
+    /* Of nothing neither side needs a buffer. */
+    CHECK_EQ(crossvm_snapshot_writer_publish(&snap.writer, NULL, 0, 1, 2), CROSSVM_OK);
+    CHECK_EQ(crossvm_snapshot_reader_read(&snap.reader, NULL, 0, &info), 1);
+    CHECK_EQ(info.len, 0);
     test_snapshot_drop(&snap);
 }
 
@@ -236,6 +240,8 @@ static void a_part_outside_the_version_is_refused(void)
     REQUIRE(crossvm_snapshot_reader_peek(&snap.reader, &view) == CROSSVM_OK);
     CHECK_EQ(crossvm_snapshot_reader_get(&snap.reader, &view, 0, payload, SIZE_MAX),
              CROSSVM_INVALID);
+    CHECK_EQ(crossvm_snapshot_reader_get(&snap.reader, &view, 1, payload, SIZE_MAX),
+             CROSSVM_INVALID);
     CHECK_EQ(crossvm_snapshot_reader_get(&snap.reader, &view, 0, payload, 100), CROSSVM_OK);
     CHECK(test_payload_ok(payload, 100, 1));
     test_snapshot_drop(&snap);
@@ -270,6 +276,23 @@ static void a_peek_is_one_version_until_its_slot_is_begun(void)
     }
 }
 
+/* A view that is finished late, after a newer version was read, does not take the handle back. */
+static void an_older_view_does_not_take_the_reader_back(void)
+{
+    struct test_snapshot snap;
+    struct crossvm_snapshot_view view;
+    test_snapshot_make(&snap, 4, LEN);
+    publish_n(&snap, 2);
+    REQUIRE(crossvm_snapshot_reader_peek(&snap.reader, &view) == CROSSVM_OK);
+    publish_n(&snap, 1);
+    expect_read(&snap.reader, 1, 3, 0);
+    CHECK_EQ(crossvm_snapshot_reader_done(&snap.reader, &view), 0);
+    expect_read(&snap.reader, 0, 3, 0);
+    publish_n(&snap, 1);
+    expect_read(&snap.reader, 1, 4, 0);
+    test_snapshot_drop(&snap);
+}
+
 /* ---- older versions ---------------------------------------------------------------------------- */
 
 /* Exactly the versions from..to can be read by number; nothing is said of what was missed. */
@@ -288,6 +311,13 @@ static void expect_versions(struct test_snapshot *snap, uint64_t from, uint64_t 
         CHECK_EQ(info.version, version);
         CHECK_EQ(info.missed, 0);
         CHECK(test_read_ok(&info, payload));
+        /* The same low word, another version. */
+        CHECK_EQ(crossvm_snapshot_reader_read_version(&snap->reader, version + ((uint64_t)1 << 32),
+                                                      payload, LEN, &info),
+                 CROSSVM_NOT_FOUND);
+        CHECK_EQ(crossvm_snapshot_reader_read_version(&snap->reader, version + ((uint64_t)1 << 63),
+                                                      payload, LEN, &info),
+                 CROSSVM_NOT_FOUND);
     }
 }
 
@@ -619,6 +649,7 @@ int main(void)
     CASE(parts_are_fields_of_one_version);
     CASE(a_part_outside_the_version_is_refused);
     CASE(a_peek_is_one_version_until_its_slot_is_begun);
+    CASE(an_older_view_does_not_take_the_reader_back);
     CASE(older_versions_last_as_long_as_their_slots);
     CASE(a_version_written_in_place_appears_at_its_commit);
     CASE(carry_begins_with_the_newest_version);

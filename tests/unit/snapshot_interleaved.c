@@ -41,6 +41,7 @@ enum {
     RENEW,   /* the chunk starts anew */
     REUSE,   /* and a new writer publishes n versions */
     RELEASE, /* the chunk leaves the directory */
+    OTHER,   /* and something else comes to lie there */
     N_HAPPENINGS
 };
 
@@ -94,6 +95,24 @@ static void renew(struct scene *scene)
     scene->gone = true;
 }
 
+static void release(struct scene *scene)
+{
+    struct crossvm_region_owner *owner = &scene->snap.region.owner;
+    const struct crossvm_chunk_decl decl = {.name = "other",
+                                            .kind = CROSSVM_KIND_BYTES,
+                                            .len = 1024,
+                                            .writer = PARTY_A,
+                                            .reader = PARTY_B};
+    struct crossvm_chunk other;
+    REQUIRE(crossvm_region_owner_release(owner, &scene->snap.chunk) == CROSSVM_OK);
+    if (scene->happening == OTHER) {
+        REQUIRE(crossvm_region_owner_allocate(owner, &decl, &other) == CROSSVM_OK);
+        REQUIRE(other.off == scene->snap.chunk.off);
+        memset((unsigned char *)scene->snap.region.writable.base + other.off + 128, 0xff, 1024);
+    }
+    scene->gone = true;
+}
+
 static void happen(void *what)
 {
     struct scene *scene = what;
@@ -112,9 +131,8 @@ static void happen(void *what)
         renew(scene);
         break;
     case RELEASE:
-        REQUIRE(crossvm_region_owner_release(&scene->snap.region.owner, &scene->snap.chunk) ==
-                CROSSVM_OK);
-        scene->gone = true;
+    case OTHER:
+        release(scene);
         break;
     default:
         break;
@@ -234,11 +252,11 @@ static void clear(struct test_snapshot *snap)
 {
     struct crossvm_region_owner *owner = &snap->region.owner;
     const struct crossvm_chunk_decl decl = test_snapshot_decl(snap->chunk.n, LEN);
-    if (owner->n_chunks == 0) {
-        REQUIRE(crossvm_region_owner_allocate(owner, &decl, &snap->chunk) == CROSSVM_OK);
-    } else {
-        REQUIRE(crossvm_region_owner_renew(owner, &snap->chunk) == CROSSVM_OK);
+    while (owner->n_chunks != 0) {
+        struct crossvm_chunk chunk = owner->table[0];
+        REQUIRE(crossvm_region_owner_release(owner, &chunk) == CROSSVM_OK);
     }
+    REQUIRE(crossvm_region_owner_allocate(owner, &decl, &snap->chunk) == CROSSVM_OK);
 }
 
 static void scene_begin(struct scene *scene, const struct beginning *beginning)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* expect gcc: pointer type mismatch in conditional expression */
-/* expect clang: pointer type mismatch */
+/* expect gcc: invalid operands to binary - */
+/* expect clang: are not pointers to compatible types */
 /* A field is written from a variable of the field's own type, the sign included. */
 #include <crossvm/crossvm.h>
 

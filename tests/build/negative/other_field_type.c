@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* expect gcc: pointer type mismatch in conditional expression */
-/* expect clang: pointer type mismatch */
+/* expect gcc: invalid operands to binary - */
+/* expect clang: are not pointers to compatible types */
 /* A field is read into a variable of the field's own type. */
 #include <crossvm/crossvm.h>
 
