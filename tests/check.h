@@ -41,39 +41,39 @@ static inline void check_equal(const char *file, int line, const char *what, lon
 }
 
 /* The condition holds. */
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            check_failed(__FILE__, __LINE__, #condition);                                          \
-        }                                                                                          \
+#define CHECK(condition)                                  \
+    do {                                                  \
+        if (!(condition)) {                               \
+            check_failed(__FILE__, __LINE__, #condition); \
+        }                                                 \
     } while (0)
 
 /* Two whole numbers are equal; both are printed if not. */
-#define CHECK_EQ(got, want)                                                                        \
+#define CHECK_EQ(got, want) \
     check_equal(__FILE__, __LINE__, #got, (long long)(got), (long long)(want))
 
 /* What the rest of the case needs: without it the program ends at once. */
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            check_failed(__FILE__, __LINE__, #condition);                                          \
-            exit(1);                                                                               \
-        }                                                                                          \
+#define REQUIRE(condition)                                \
+    do {                                                  \
+        if (!(condition)) {                               \
+            check_failed(__FILE__, __LINE__, #condition); \
+            exit(1);                                      \
+        }                                                 \
     } while (0)
 
 /* Ends the program as skipped, with the reason. */
-#define SKIP(reason)                                                                               \
-    do {                                                                                           \
-        printf("skipped: %s\n", (reason));                                                         \
-        exit(CHECK_SKIPPED);                                                                       \
+#define SKIP(reason)                       \
+    do {                                   \
+        printf("skipped: %s\n", (reason)); \
+        exit(CHECK_SKIPPED);               \
     } while (0)
 
 /* Runs one case and says its name. */
-#define CASE(function)                                                                             \
-    do {                                                                                           \
-        printf("%s\n", #function);                                                                 \
-        fflush(stdout);                                                                            \
-        function();                                                                                \
+#define CASE(function)             \
+    do {                           \
+        printf("%s\n", #function); \
+        fflush(stdout);            \
+        function();                \
     } while (0)
 
 /* How many times longer than usual loops should run. */

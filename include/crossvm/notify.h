@@ -22,10 +22,11 @@ CROSSVM_EXTERN_C_BEGIN
 
 /* What a backend supplies. context is the backend's own. */
 struct crossvm_notify_ops {
-    /* Rings `vector` of `peer`. Never blocks. OK; NOT_FOUND no such route; SYSTEM with errno. */
+    /* Rings `vector` of `peer`. Never blocks. OK; NOT_FOUND no such route; STALE its memory is
+     * another chunk's by now; SYSTEM with errno. */
     int (*signal)(void *context, uint32_t peer, uint32_t vector);
     /* Waits until own `vector` was rung since the last wait, or until now() reaches deadline_ns.
-     * OK rung (or a false alarm); TIMEOUT; NOT_FOUND no such vector; SYSTEM with errno. */
+     * OK rung (or a false alarm); TIMEOUT; NOT_FOUND no such vector; STALE; SYSTEM with errno. */
     int (*wait)(void *context, uint32_t vector, uint64_t deadline_ns);
     /* A descriptor that polls readable when own `vector` was rung; NULL where there is none. */
     int (*fd)(void *context, uint32_t vector);
@@ -41,7 +42,7 @@ struct crossvm_notify {
     uint64_t n_suppressed; /* rings that were not due */
 };
 
-/* Rings a vector of a peer. Never blocks. OK; NOT_FOUND; SYSTEM with errno. */
+/* Rings a vector of a peer. Never blocks. OK; NOT_FOUND; STALE; SYSTEM with errno. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_notify_signal(struct crossvm_notify *notify,
                                                            uint32_t peer, uint32_t vector)
 {
@@ -50,7 +51,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_notify_signal(struct crossvm_notify
 }
 
 /* Rings if a kick said so (due is what it answered), and counts either way. Never blocks.
- * OK; NOT_FOUND; SYSTEM with errno. */
+ * OK; NOT_FOUND; STALE; SYSTEM with errno. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_notify_signal_if(struct crossvm_notify *notify,
                                                               int due, uint32_t peer,
                                                               uint32_t vector)
@@ -63,7 +64,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_notify_signal_if(struct crossvm_not
 }
 
 /* Waits for own `vector` until deadline_ns of crossvm_notify_now. Blocks.
- * OK rung, or a false alarm: look at shared memory; TIMEOUT; NOT_FOUND; SYSTEM with errno. */
+ * OK rung, or a false alarm: look at shared memory; TIMEOUT; NOT_FOUND; STALE; SYSTEM, errno. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_notify_wait(struct crossvm_notify *notify,
                                                          uint32_t vector, uint64_t deadline_ns)
 {

@@ -17,7 +17,8 @@
  *   132     4     producer  status          1 = granted, else the status of the refusal
  *   136     4     producer  capacity        elements, a power of two, as granted
  *   140     4     producer  elem_len        bytes of an element, as granted
- *   144     8     -         reserved_1      zero
+ *   144     4     producer  answers         grants and refusals so far, runs freely
+ *   148     4     -         reserved_1      zero
  *   152     4     producer  peer_chunk      id of the rx part that is answered
  *   156     4     producer  peer_generation its generation
  *   160     16    producer  peer_region     its region's id
@@ -68,7 +69,9 @@
  *   spsc_request        request, release  -> request, acquire: the number brings the request
  *   spsc_request_words  fence behind 0    -> fence behind the words: no words of two requests
  *   spsc_grant          grant, release    -> grant, acquire: the number brings the grant
- *   spsc_grant_words    fence behind 0    -> fence behind the words: no words of two grants
+ *   spsc_grant_words    fence behind 0    -> fence behind the words: no words of two answers, also
+ *                                            when one request is answered twice
+ *   spsc_answers        answers, release  -> answers, acquire: a new count brings the grant's 0
  *   spsc_accept         accepted, release -> accepted, acquire: it brings the tx part's name
  *   spsc_incarnation    incarnation, rel. -> incarnation, acquire: it brings the base
  *   spsc_incarnation_words  fence behind 0 -> fence behind the base: no base of another one
@@ -91,7 +94,8 @@ struct crossvm_spsc_tx_shm {
     struct crossvm_le32 status;
     struct crossvm_le32 capacity;
     struct crossvm_le32 elem_len;
-    struct crossvm_le32 reserved_1[2];
+    struct crossvm_le32 answers;
+    struct crossvm_le32 reserved_1;
     struct crossvm_le32 peer_chunk;
     struct crossvm_le32 peer_generation;
     struct crossvm_le32 peer_region[4];
@@ -134,7 +138,7 @@ CROSSVM_I_AT(crossvm_spsc_tx_shm, grant, 128);
 CROSSVM_I_AT(crossvm_spsc_tx_shm, status, 132);
 CROSSVM_I_AT(crossvm_spsc_tx_shm, capacity, 136);
 CROSSVM_I_AT(crossvm_spsc_tx_shm, elem_len, 140);
-CROSSVM_I_AT(crossvm_spsc_tx_shm, reserved_1, 144);
+CROSSVM_I_AT(crossvm_spsc_tx_shm, answers, 144);
 CROSSVM_I_AT(crossvm_spsc_tx_shm, peer_chunk, 152);
 CROSSVM_I_AT(crossvm_spsc_tx_shm, peer_generation, 156);
 CROSSVM_I_AT(crossvm_spsc_tx_shm, peer_region, 160);
@@ -181,14 +185,15 @@ struct crossvm_spsc_tx {
     const struct crossvm_spsc_rx_shm *peer;
     uint32_t head; /* the peer's, as seen last */
     uint32_t capacity;
-    uint32_t n_reserved;
+    uint32_t reserved_end; /* the reserved places end here */
     uint32_t peer_epoch;
     struct crossvm_wake_waiter waiter;
     struct crossvm_wake_publisher kick;
     uint64_t n_refused;
-    int state;   /* OK linked; NOT_YET, REFUSED, STALE, CORRUPT */
-    int refusal; /* why the last request was refused, a status */
-    uint32_t answered;
+    int state;          /* OK linked; NOT_YET, REFUSED, STALE, CORRUPT */
+    int refusal;        /* why the last request was refused, a status */
+    uint32_t answered;  /* the request that was answered last, 0 = none */
+    uint32_t n_answers; /* ever, by all incarnations */
     uint32_t wanted_elem_len;
     uint64_t room; /* bytes for elements */
     bool device;
@@ -213,7 +218,7 @@ struct crossvm_spsc_rx {
     uint32_t published; /* head, as published last */
     uint32_t lazy;      /* at most this many releases are held back */
     uint32_t capacity;
-    uint32_t n_peeked;
+    uint32_t shown_end; /* the elements shown end here */
     uint32_t peer_epoch;
     struct crossvm_wake_waiter waiter;
     struct crossvm_wake_publisher kick;
@@ -361,6 +366,7 @@ CROSSVM_INLINE int crossvm_i_spsc_tx_resume(struct crossvm_spsc_tx *tx)
 {
     tx->tail = crossvm_load_relaxed(&tx->own->line.index);
     tx->answered = crossvm_load_relaxed(&tx->own->grant);
+    tx->n_answers = crossvm_load_relaxed(&tx->own->answers);
     if (tx->answered == 0) {
         /* A death between grant = 0 and the new grant: nothing had flowed. */
         return tx->tail == 0
@@ -388,6 +394,9 @@ CROSSVM_INLINE int crossvm_i_spsc_tx_resume(struct crossvm_spsc_tx *tx)
 /* Shows the kicks' counters in shared memory. */
 CROSSVM_INLINE void crossvm_i_spsc_tx_count(struct crossvm_spsc_tx *tx)
 {
+    if (crossvm_i_wake_stale(&tx->waiter)) {
+        return;
+    }
     crossvm_store_pair(&tx->own->n_sent_lo, &tx->own->n_sent_hi, tx->kick.n_sent);
     crossvm_store_pair(&tx->own->n_suppressed_lo, &tx->own->n_suppressed_hi, tx->kick.n_suppressed);
 }
@@ -415,6 +424,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_open(struct crossvm_spsc_tx
     tx->wanted_elem_len = elem_len;
     tx->device = region->device;
     tx->waiter.line = &tx->own->line;
+    tx->waiter.epoch = chunk->generation;
     tx->state = CROSSVM_NOT_YET;
     crossvm_i_spsc_name_set(&tx->name, region, chunk);
     status = crossvm_i_spsc_tx_resume(tx);
@@ -422,7 +432,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_open(struct crossvm_spsc_tx
         tx->state = status;
         return status;
     }
-    crossvm_wake_never(&tx->waiter);
+    (void)crossvm_wake_never(&tx->waiter);
     crossvm_store_pair(&tx->own->n_refused_lo, &tx->own->n_refused_hi, 0);
     crossvm_i_spsc_tx_count(tx);
     crossvm_i_spsc_start(&tx->own->base, &tx->own->incarnation, tx->tail, seed);
@@ -468,6 +478,8 @@ CROSSVM_INLINE void crossvm_i_spsc_answer(struct crossvm_spsc_tx *tx, uint32_t r
 {
     struct crossvm_spsc_tx_shm *own = tx->own;
     crossvm_store_relaxed(&own->grant, 0);
+    tx->n_answers++;
+    CROSSVM_STORE_RELEASE(spsc_answers, &own->answers, tx->n_answers);
     CROSSVM_FENCE_RELEASE(spsc_grant_words, &own->grant);
     crossvm_store_relaxed(&own->status, answer);
     crossvm_store_relaxed(&own->capacity, capacity);
@@ -541,7 +553,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_link(struct crossvm_spsc_tx
     uint32_t request;
     uint32_t capacity;
     uint32_t elem_len;
-    if (tx->state == CROSSVM_OK || tx->state == CROSSVM_CORRUPT || tx->state == CROSSVM_STALE) {
+    if (tx->state != CROSSVM_NOT_YET && tx->state != CROSSVM_REFUSED) {
         return tx->state;
     }
     int status = crossvm_i_chunk_enter(region, chunk, CROSSVM_KIND_SPSC_RX, CROSSVM_I_READER);
@@ -704,7 +716,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_reserve(struct crossvm_spsc
         }
     }
     crossvm_i_spsc_tx_span(tx, n, span);
-    tx->n_reserved = n;
+    tx->reserved_end = tx->tail + n;
     return CROSSVM_OK;
 }
 
@@ -724,11 +736,12 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_commit(struct crossvm_spsc_
     if (tx->state != CROSSVM_OK) {
         return tx->state;
     }
-    if (n > tx->n_reserved || n > crossvm_i_spsc_tx_known(tx)) {
+    uint32_t reserved = tx->reserved_end - tx->tail;
+    if (n > reserved || reserved > crossvm_i_spsc_tx_known(tx)) {
         return CROSSVM_INVALID;
     }
-    tx->n_reserved = 0;
     crossvm_i_spsc_tx_publish(tx, n);
+    tx->reserved_end = tx->tail;
     crossvm_i_spsc_tx_in_hand(tx);
     return CROSSVM_OK;
 }
@@ -796,12 +809,16 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_free(struct crossvm_spsc_tx
 }
 
 /* The consumer's incarnation and the head at which it began. Role: the producer. Wait-free.
- * OK; NOT_YET the consumer has not started, or is just starting, or nothing was linked. */
+ * OK; NOT_YET the consumer has not started, or is just starting, or nothing was linked; STALE its
+ * part was released or renewed. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_peer(const struct crossvm_spsc_tx *tx,
                                                           struct crossvm_spsc_peer *peer)
 {
-    return tx->peer == NULL ? CROSSVM_NOT_YET
-                            : crossvm_i_spsc_peer(&tx->peer->base, &tx->peer->incarnation, peer);
+    if (tx->peer == NULL) {
+        return CROSSVM_NOT_YET;
+    }
+    int status = crossvm_i_spsc_peer(&tx->peer->base, &tx->peer->incarnation, peer);
+    return crossvm_load_relaxed(&tx->peer->line.epoch) != tx->peer_epoch ? CROSSVM_STALE : status;
 }
 
 /* The number of the next element to be pushed; a peer's base is such a number. Pure. */
@@ -838,7 +855,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_kick(struct crossvm_spsc_tx
 CROSSVM_INLINE void crossvm_spsc_tx_disarm(const struct crossvm_spsc_tx *tx)
 {
     if (tx->state == CROSSVM_OK) {
-        crossvm_wake_never(&tx->waiter);
+        (void)crossvm_wake_never(&tx->waiter);
     }
 }
 
@@ -855,7 +872,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_arm(struct crossvm_spsc_tx 
         return CROSSVM_INVALID;
     }
     if ((uint32_t)n_free < want) {
-        crossvm_wake_at(&tx->waiter, tx->tail - tx->capacity + want - 1, 0);
+        (void)crossvm_wake_at(&tx->waiter, tx->tail - tx->capacity + want - 1, 0);
         n_free = crossvm_spsc_tx_free(tx);
     }
     if (n_free < 0 || (uint32_t)n_free >= want) {
@@ -930,6 +947,9 @@ CROSSVM_INLINE int crossvm_i_spsc_rx_resume(struct crossvm_spsc_rx *rx, uint32_t
 /* Shows the kicks' counters in shared memory. */
 CROSSVM_INLINE void crossvm_i_spsc_rx_count(struct crossvm_spsc_rx *rx)
 {
+    if (crossvm_i_wake_stale(&rx->waiter)) {
+        return;
+    }
     crossvm_store_pair(&rx->own->n_sent_lo, &rx->own->n_sent_hi, rx->kick.n_sent);
     crossvm_store_pair(&rx->own->n_suppressed_lo, &rx->own->n_suppressed_hi, rx->kick.n_suppressed);
 }
@@ -957,6 +977,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_open(struct crossvm_spsc_rx
     rx->own = (struct crossvm_spsc_rx_shm *)(void *)crossvm_i_control(region, chunk);
     rx->chunk = *chunk;
     rx->waiter.line = &rx->own->line;
+    rx->waiter.epoch = chunk->generation;
     rx->state = CROSSVM_NOT_YET;
     crossvm_i_spsc_name_set(&rx->name, region, chunk);
     status = crossvm_i_spsc_rx_resume(rx, capacity, elem_len);
@@ -965,7 +986,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_open(struct crossvm_spsc_rx
         return status;
     }
     rx->published = rx->head;
-    crossvm_wake_never(&rx->waiter);
+    (void)crossvm_wake_never(&rx->waiter);
     crossvm_i_spsc_rx_count(rx);
     crossvm_i_spsc_start(&rx->own->base, &rx->own->incarnation, rx->head, seed);
     return CROSSVM_OK;
@@ -1021,6 +1042,7 @@ CROSSVM_INLINE int crossvm_i_spsc_grant_load(const struct crossvm_spsc_rx *rx,
                                              struct crossvm_i_spsc_grant *grant)
 {
     const struct crossvm_spsc_tx_shm *peer = rx->peer;
+    uint32_t answers = CROSSVM_LOAD_ACQUIRE(spsc_answers, &peer->answers);
     grant->grant = CROSSVM_LOAD_ACQUIRE(spsc_grant, &peer->grant);
     grant->status = crossvm_load_relaxed(&peer->status);
     grant->capacity = crossvm_load_relaxed(&peer->capacity);
@@ -1031,6 +1053,7 @@ CROSSVM_INLINE int crossvm_i_spsc_grant_load(const struct crossvm_spsc_rx *rx,
         return CROSSVM_STALE;
     }
     if (grant->grant != rx->request || crossvm_load_relaxed(&peer->grant) != grant->grant ||
+        crossvm_load_relaxed(&peer->answers) != answers ||
         !crossvm_i_spsc_name_equal(&grant->named, &rx->name)) {
         return CROSSVM_NOT_YET;
     }
@@ -1097,7 +1120,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_link(struct crossvm_spsc_rx
 {
     struct crossvm_i_spsc_grant grant;
     struct crossvm_i_spsc_name peer;
-    if (rx->state == CROSSVM_OK || rx->state == CROSSVM_CORRUPT || rx->state == CROSSVM_STALE) {
+    if (rx->state != CROSSVM_NOT_YET && rx->state != CROSSVM_REFUSED) {
         return rx->state;
     }
     int status = crossvm_i_chunk_enter(region, chunk, CROSSVM_KIND_SPSC_TX, CROSSVM_I_READER);
@@ -1139,7 +1162,7 @@ CROSSVM_ALWAYS_INLINE void crossvm_i_spsc_rx_publish(struct crossvm_spsc_rx *rx)
 }
 
 /* Publishes releases that were held back. Role: the consumer; called before it stops looking at
- * the queue for a while. Wait-free. */
+ * the queue for a while, and followed by crossvm_spsc_rx_kick. Wait-free. */
 CROSSVM_INLINE void crossvm_spsc_rx_flush(struct crossvm_spsc_rx *rx)
 {
     if (rx->published != rx->head) {
@@ -1264,7 +1287,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_peek(struct crossvm_spsc_rx
         }
     }
     crossvm_i_spsc_rx_span(rx, n, span);
-    rx->n_peeked = n;
+    rx->shown_end = rx->head + n;
     return CROSSVM_OK;
 }
 
@@ -1284,11 +1307,11 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_release(struct crossvm_spsc
     if (rx->state != CROSSVM_OK) {
         return rx->state;
     }
-    if (n > rx->n_peeked || n > rx->tail - rx->head) {
+    uint32_t shown = rx->shown_end - rx->head;
+    if (n > shown || shown > rx->tail - rx->head) {
         return CROSSVM_INVALID;
     }
     crossvm_i_read_once();
-    rx->n_peeked -= n;
     crossvm_i_spsc_rx_take(rx, n);
     return CROSSVM_OK;
 }
@@ -1354,12 +1377,16 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_fill(struct crossvm_spsc_rx
 }
 
 /* The producer's incarnation and the tail at which it began: elements before it are those of an
- * earlier incarnation. Role: the consumer. Wait-free. OK; NOT_YET. */
+ * earlier incarnation. Role: the consumer. Wait-free. OK; NOT_YET; STALE as crossvm_spsc_tx_peer.
+ */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_peer(const struct crossvm_spsc_rx *rx,
                                                           struct crossvm_spsc_peer *peer)
 {
-    return rx->peer == NULL ? CROSSVM_NOT_YET
-                            : crossvm_i_spsc_peer(&rx->peer->base, &rx->peer->incarnation, peer);
+    if (rx->peer == NULL) {
+        return CROSSVM_NOT_YET;
+    }
+    int status = crossvm_i_spsc_peer(&rx->peer->base, &rx->peer->incarnation, peer);
+    return crossvm_load_relaxed(&rx->peer->line.epoch) != rx->peer_epoch ? CROSSVM_STALE : status;
 }
 
 /* The number of the next element to be popped; a peer's base is such a number. Pure. */
@@ -1394,7 +1421,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_kick(struct crossvm_spsc_rx
 CROSSVM_INLINE void crossvm_spsc_rx_disarm(const struct crossvm_spsc_rx *rx)
 {
     if (rx->state == CROSSVM_OK) {
-        crossvm_wake_never(&rx->waiter);
+        (void)crossvm_wake_never(&rx->waiter);
     }
 }
 
@@ -1415,7 +1442,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_arm(struct crossvm_spsc_rx 
         return CROSSVM_INVALID;
     }
     if ((uint32_t)fill < want) {
-        crossvm_wake_at(&rx->waiter, rx->head + want - 1, delay_ns);
+        (void)crossvm_wake_at(&rx->waiter, rx->head + want - 1, delay_ns);
         fill = crossvm_spsc_rx_fill(rx);
     }
     if (fill < 0 || (uint32_t)fill >= want) {

@@ -60,16 +60,18 @@ CROSSVM_STATIC_ASSERT(sizeof(struct crossvm_wake_line_shm) == CROSSVM_LINE, "byt
 /* The waiter's handle. */
 struct crossvm_wake_waiter {
     struct crossvm_wake_line_shm *line;
+    uint32_t epoch; /* what line->epoch must be */
 };
 
 /* The publisher's handle. */
 struct crossvm_wake_publisher {
     const struct crossvm_wake_line_shm *line;
-    uint32_t old;        /* the index at the last kick */
-    uint32_t span;       /* an event further ahead than this can never be reached */
-    bool fresh;          /* nothing is known of the waiter yet: ring once */
-    bool polling;        /* chosen at attach: the waiter polls, and kicks are free */
-    uint64_t pending_ns; /* since when something is published below the watermark, 0 = nothing */
+    uint32_t old;           /* the index at the last kick */
+    uint32_t span;          /* an event further ahead than this can never be reached */
+    bool fresh;             /* nothing is known of the waiter yet: ring once */
+    bool polling;           /* chosen at attach: the waiter polls, and kicks are free */
+    uint64_t pending_ns;    /* since when something is published below the watermark, 0 = nothing */
+    uint32_t pending_event; /* the watermark that it waits for */
     uint64_t n_sent;
     uint64_t n_suppressed;
 };
@@ -96,6 +98,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_wake_waiter_open(struct crossvm_wak
     int status = crossvm_i_chunk_enter(region, chunk, CROSSVM_KIND_WAKE, CROSSVM_I_WRITER);
     if (status == CROSSVM_OK) {
         waiter->line = (struct crossvm_wake_line_shm *)(void *)crossvm_i_control(region, chunk);
+        waiter->epoch = chunk->generation;
     }
     return status;
 }
@@ -117,32 +120,51 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_wake_publisher_open(
 
 /* ---- waiter ------------------------------------------------------------------------------- */
 
-/* No rings from now on (one that is under way may still arrive). Role: waiter. Wait-free. */
-CROSSVM_INLINE void crossvm_wake_never(const struct crossvm_wake_waiter *waiter)
+/* Whether the line is another chunk's by now: then nothing is stored there any more. */
+CROSSVM_INLINE bool crossvm_i_wake_stale(const struct crossvm_wake_waiter *waiter)
 {
+    return crossvm_load_relaxed(&waiter->line->epoch) != waiter->epoch;
+}
+
+/* No rings from now on (one that is under way may still arrive). Role: waiter. Wait-free.
+ * OK; STALE the chunk is gone, nothing is stored. */
+CROSSVM_INLINE int crossvm_wake_never(const struct crossvm_wake_waiter *waiter)
+{
+    if (crossvm_i_wake_stale(waiter)) {
+        return CROSSVM_STALE;
+    }
     crossvm_store_relaxed(&waiter->line->mode, CROSSVM_WAKE_NEVER);
+    return CROSSVM_OK;
 }
 
 /* A ring at every kick. The caller looks at the index once more afterwards, then may sleep.
- * Role: waiter. Wait-free. */
-CROSSVM_INLINE void crossvm_wake_always(const struct crossvm_wake_waiter *waiter)
+ * Role: waiter. Wait-free. OK; STALE the chunk is gone, nothing is stored. */
+CROSSVM_INLINE int crossvm_wake_always(const struct crossvm_wake_waiter *waiter)
 {
+    if (crossvm_i_wake_stale(waiter)) {
+        return CROSSVM_STALE;
+    }
     crossvm_store_relaxed(&waiter->line->mode, CROSSVM_WAKE_ALWAYS);
     CROSSVM_FENCE_SEQ_CST(wake_arm, &waiter->line->mode);
+    return CROSSVM_OK;
 }
 
 /* A ring when the index passes `event` (index event + 1 is published); an event further ahead is a
  * watermark. delay_ns tells the publisher the longest delay that is wanted, 0 = none: a hint, the
  * waiter's own timer is what keeps it. The caller looks at the index once more afterwards, then
- * may sleep. Role: waiter. Wait-free. */
-CROSSVM_INLINE void crossvm_wake_at(const struct crossvm_wake_waiter *waiter, uint32_t event,
-                                    uint64_t delay_ns)
+ * may sleep. Role: waiter. Wait-free. OK; STALE the chunk is gone, nothing is stored. */
+CROSSVM_INLINE int crossvm_wake_at(const struct crossvm_wake_waiter *waiter, uint32_t event,
+                                   uint64_t delay_ns)
 {
     struct crossvm_wake_line_shm *line = waiter->line;
+    if (crossvm_i_wake_stale(waiter)) {
+        return CROSSVM_STALE;
+    }
     crossvm_store_relaxed(&line->event, event);
     crossvm_store_pair(&line->delay_lo, &line->delay_hi, delay_ns);
     crossvm_store_relaxed(&line->mode, CROSSVM_WAKE_EVENT);
     CROSSVM_FENCE_SEQ_CST(wake_arm, &line->mode);
+    return CROSSVM_OK;
 }
 
 /* ---- publisher ---------------------------------------------------------------------------- */
@@ -151,17 +173,26 @@ CROSSVM_INLINE void crossvm_wake_at(const struct crossvm_wake_waiter *waiter, ui
 CROSSVM_INLINE bool crossvm_i_wake_passed(uint32_t event, uint32_t old, uint32_t index,
                                           uint32_t span)
 {
-    uint32_t distance = event - old;
-    if (distance < index - old) {
+    if (event - old < index - old) {
         return true;
     }
     /* Behind us: it was passed at an earlier kick. Too far ahead: better now than never. */
-    return distance < 0x80000000u && distance >= span;
+    uint32_t ahead = event - index;
+    return ahead < 0x80000000u && ahead >= span;
 }
 
+/* fresh: something was published since the last kick. */
 CROSSVM_INLINE bool crossvm_i_wake_delay_over(struct crossvm_wake_publisher *publisher,
-                                              uint64_t now_ns, uint64_t *again_ns)
+                                              uint32_t event, bool fresh, uint64_t now_ns,
+                                              uint64_t *again_ns)
 {
+    if (publisher->pending_event != event) {
+        publisher->pending_event = event;
+        publisher->pending_ns = 0;
+    }
+    if (publisher->pending_ns == 0 && !fresh) {
+        return false;
+    }
     uint64_t delay = crossvm_load_pair(&publisher->line->delay_lo, &publisher->line->delay_hi);
     if (delay == 0 || now_ns == 0) {
         return false;
@@ -198,14 +229,14 @@ CROSSVM_INLINE bool crossvm_i_wake_judge(struct crossvm_wake_publisher *publishe
         publisher->pending_ns = 0;
         return false;
     }
-    return crossvm_i_wake_delay_over(publisher, now_ns, again_ns);
+    return crossvm_i_wake_delay_over(publisher, event, index != old, now_ns, again_ns);
 }
 
 /* Says whether to ring now that everything up to `index` is published: 1 ring, 0 don't.
  * now_ns, 0 = no clock: *again_ns is then set to when to call again for the waiter's longest delay,
  * 0 = no need. The first call of a fresh handle answers 1, unless polling was chosen. Role:
  * publisher, after publishing. Wait-free: one fence, each of the waiter's words loaded at most
- * once; any value is harmless. */
+ * once; any value is harmless. At least one call in 2^31 publications. */
 CROSSVM_INLINE int crossvm_wake_due(struct crossvm_wake_publisher *publisher, uint32_t index,
                                     uint64_t now_ns, uint64_t *again_ns)
 {

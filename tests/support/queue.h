@@ -22,7 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-/* ---- processes ---------------------------------------------------------------------------- */
+/* ---- processes ------------------------------------------------------------------------------- */
 
 /* Ends a program that hangs. Nothing else in a test depends on time. */
 static inline void test_guard(void)
@@ -162,7 +162,7 @@ static inline void queue_region_drop(struct test_region *region)
     queue_unmap_view(region->writable.base, region->writable.len);
 }
 
-/* ---- the queue ------------------------------------------------------------------------------ */
+/* ---- the queue ------------------------------------------------------------------------------- */
 
 #define QUEUE_VECTORS 2u
 
@@ -288,7 +288,7 @@ static inline void queue_only_consumer(const struct queue *queue)
     REQUIRE(mprotect(other->base, (size_t)other->len, PROT_NONE) == 0);
 }
 
-/* ---- doorbells -------------------------------------------------------------------------------- */
+/* ---- doorbells ------------------------------------------------------------------------------- */
 
 enum queue_backend {
     QUEUE_POLLING,
@@ -378,7 +378,7 @@ static inline uint64_t queue_deadline(void)
     return crossvm_posix_now() + UINT64_C(60000000000);
 }
 
-/* ---- elements whose contents follow from a number --------------------------------------------- */
+/* ---- elements whose contents follow from a number -------------------------------------------- */
 
 static inline unsigned char queue_byte(uint32_t number, uint32_t at)
 {

@@ -35,7 +35,7 @@ static int wait_now(struct queue_bells *bells, uint32_t vector)
     return crossvm_notify_wait(&bells->notify, vector, crossvm_posix_now());
 }
 
-/* ---- what both kernel backends have in common ----------------------------------------------------- */
+/* ---- what both kernel backends have in common ------------------------------------------------ */
 
 static const enum queue_backend kernel_backends[] = {QUEUE_EVENTFD, QUEUE_FUTEX};
 
@@ -140,7 +140,7 @@ static void a_wait_ends_at_its_deadline_and_not_before(void)
     for_each_kernel_backend(clock_runs);
 }
 
-/* ---- across processes ------------------------------------------------------------------------------ */
+/* ---- across processes ------------------------------------------------------------------------ */
 
 static void asleep_in_another_process(void)
 {
@@ -166,7 +166,7 @@ static void a_sleeper_in_another_process_is_woken(void)
     for_each_kernel_backend(asleep_in_another_process);
 }
 
-/* ---- signals ---------------------------------------------------------------------------------------- */
+/* ---- signals --------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t n_signals;
 
@@ -206,7 +206,7 @@ static void a_signal_ends_a_wait_as_a_false_alarm(void)
     for_each_kernel_backend(interrupted);
 }
 
-/* ---- eventfd ---------------------------------------------------------------------------------------- */
+/* ---- eventfd --------------------------------------------------------------------------------- */
 
 static void an_eventfd_has_a_descriptor_to_poll(void)
 {
@@ -284,7 +284,7 @@ static void without_descriptors_there_is_no_eventfd(void)
     CHECK_EQ(test_wait(child), 0);
 }
 
-/* ---- futex ------------------------------------------------------------------------------------------- */
+/* ---- futex ----------------------------------------------------------------------------------- */
 
 static void a_futex_has_no_descriptor(void)
 {
@@ -330,7 +330,7 @@ static void a_futex_ringer_that_restarts_is_still_heard(void)
     down();
 }
 
-/* ---- polling ------------------------------------------------------------------------------------------ */
+/* ---- polling --------------------------------------------------------------------------------- */
 
 static uint64_t fake_ns;
 static unsigned n_rests;

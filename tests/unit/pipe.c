@@ -83,7 +83,7 @@ static void check_nobody_waits(void)
     CHECK_EQ(crossvm_load_relaxed(&queue_rx_words(&queue)->line.mode), CROSSVM_WAKE_NEVER);
 }
 
-/* ---- answers that need nobody else --------------------------------------------------------------------- */
+/* ---- answers that need nobody else ----------------------------------------------------------- */
 
 static void enough(void)
 {
@@ -161,7 +161,7 @@ static void a_want_outside_the_capacity_is_invalid(void)
     for_each_backend(wrong_wants);
 }
 
-/* ---- kicks ------------------------------------------------------------------------------------------------ */
+/* ---- kicks ----------------------------------------------------------------------------------- */
 
 static void kick_tx(void)
 {
@@ -232,7 +232,7 @@ static void polling_kicks_ring_nobody(void)
     down();
 }
 
-/* ---- both wait ---------------------------------------------------------------------------------------------- */
+/* ---- both wait ------------------------------------------------------------------------------- */
 
 /* The other has armed and wants more than there is: whoever was woken and sees that takes what
  * there is. Here the ring comes first, so that the sleep is short. */
@@ -255,7 +255,7 @@ static void a_wait_takes_what_there_is_when_the_other_waits_too(void)
     for_each_backend(others_waiting);
 }
 
-/* ---- broken queues --------------------------------------------------------------------------------------------- */
+/* ---- broken queues --------------------------------------------------------------------------- */
 
 static void a_queue_that_is_not_up_ends_a_wait(void)
 {
@@ -295,7 +295,7 @@ static void a_broken_queue_ends_a_wait_with_its_status(void)
     for_each_backend(corrupt);
 }
 
-/* ---- a wait that another thread ends ------------------------------------------------------------------------------ */
+/* ---- a wait that another thread ends --------------------------------------------------------- */
 
 static int waited; /* what the waiter's call answered */
 
@@ -372,7 +372,7 @@ static void a_queue_that_breaks_ends_a_sleep(void)
     }
 }
 
-/* ---- a stream between two processes -------------------------------------------------------------------------------- */
+/* ---- a stream between two processes ---------------------------------------------------------- */
 
 static void stream(uint32_t n)
 {
@@ -381,16 +381,17 @@ static void stream(uint32_t n)
         uint64_t again_ns;
         queue_only_producer(&queue);
         for (uint64_t i = 0; i < n; i++) {
-            CHECK(crossvm_pipe_tx_wait(&tx, 1, queue_deadline()) > 0);
+            REQUIRE(crossvm_pipe_tx_wait(&tx, 1, queue_deadline()) > 0);
             CHECK_EQ(crossvm_spsc_tx_push(&tx.queue, &i), CROSSVM_OK);
             CHECK_EQ(crossvm_pipe_tx_kick(&tx, &again_ns), CROSSVM_OK);
         }
         test_child_done();
     }
     uint64_t next = 0;
-    while (next < n && check_n_failed == 0) {
+    int there = 1;
+    while (next < n && there > 0) {
         uint64_t elems[CAPACITY];
-        int there = crossvm_pipe_rx_wait(&rx, 1, 0, queue_deadline());
+        there = crossvm_pipe_rx_wait(&rx, 1, 0, queue_deadline());
         CHECK(there > 0);
         int got = crossvm_spsc_rx_pop_n(&rx.queue, elems, CAPACITY);
         CHECK(got >= there);

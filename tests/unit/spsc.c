@@ -285,7 +285,7 @@ static void a_device_mapping_never_leaves_the_slow_path(void)
 static void a_full_queue_refuses_and_counts(void)
 {
     const struct queue_options usual = {CROSSVM_WRITE_BACK, false};
-    struct crossvm_spsc_tx_span span;
+    struct crossvm_spsc_tx_span span = {NULL, NULL, 0, 0, 0};
     begin(4, 8, 0, usual);
     do_push_n(8, 9);
     CHECK_EQ(model.n, 4);
@@ -308,8 +308,8 @@ static void a_full_queue_refuses_and_counts(void)
 static void reserve_and_peek_cross_the_wrap_anywhere(void)
 {
     const struct queue_options usual = {CROSSVM_WRITE_BACK, false};
-    struct crossvm_spsc_tx_span out;
-    struct crossvm_spsc_rx_span in;
+    struct crossvm_spsc_tx_span out = {NULL, NULL, 0, 0, 0};
+    struct crossvm_spsc_rx_span in = {NULL, NULL, 0, 0, 0};
     begin(8, 12, 0xfffffffau, usual);
     for (uint32_t at = 0; at < 20; at++) {
         uint32_t before_wrap = 8 - ((model.start + model.pushed) & 7);
@@ -332,8 +332,8 @@ static void reserve_and_peek_cross_the_wrap_anywhere(void)
 static void what_is_reserved_but_not_committed_is_not_seen(void)
 {
     const struct queue_options usual = {CROSSVM_WRITE_BACK, false};
-    struct crossvm_spsc_tx_span first;
-    struct crossvm_spsc_tx_span again;
+    struct crossvm_spsc_tx_span first = {NULL, NULL, 0, 0, 0};
+    struct crossvm_spsc_tx_span again = {NULL, NULL, 0, 0, 0};
     begin(8, 8, 0, usual);
     CHECK_EQ(crossvm_spsc_tx_reserve(&queue.tx, 5, &first), CROSSVM_OK);
     CHECK_EQ(crossvm_spsc_rx_fill(&queue.rx), 0);
@@ -374,7 +374,7 @@ static void releases_are_held_back_for_a_quarter_at_most(void)
     queue_drop(&queue);
 }
 
-/* ---- one element type ---------------------------------------------------------------------- */
+/* ---- one element type ------------------------------------------------------------------------ */
 
 struct triple {
     uint32_t word[3];

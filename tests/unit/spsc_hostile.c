@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tests/unit/spsc_hostile.c - a peer that writes anything at any time into the words that it can
- * write: every control word times interesting values, and random ones between any two loads of the
- * library. The other side answers within bounded steps, accepts no more elements than the capacity,
- * calls impossible indices by their name, and touches nothing outside: the elements end where the
- * mapping ends, and the next page faults.
+ * write: every control word times interesting values, and random ones between any two accesses of
+ * the library. The other side answers within bounded steps, accepts no more elements than the
+ * capacity, calls impossible indices by their name, and touches nothing outside: the elements end
+ * where the mapping ends, and the next page faults.
  */
-#define CROSSVM_HOOKS 1
+#include "../support/hook.h"
 
 #include "../support/queue.h"
 
@@ -20,9 +20,8 @@ static const struct queue_options usual = {CROSSVM_WRITE_BACK, false};
 static struct queue queue;
 static uint64_t random_state;
 
-/* ---- the hook: counts accesses, and lets the enemy write in front of a load ------------------------ */
+/* ---- the enemy, in front of every shared access ---------------------------------------------- */
 
-static unsigned long n_accesses;
 static struct crossvm_le32 *enemy_words; /* NULL: nobody interferes */
 static uint32_t enemy_base;              /* interesting values lie around it */
 
@@ -54,32 +53,26 @@ static uint32_t interesting(uint32_t which, uint32_t around)
 
 #define N_INTERESTING 21u
 
-void crossvm_hook(enum crossvm_access access, const volatile void *addr, size_t len)
+/* Runs before every shared access of the other side. */
+static void enemy(void *unused)
 {
-    (void)addr;
-    (void)len;
-    n_accesses++;
-    if (enemy_words == NULL || access != CROSSVM_ACCESS_LOAD) {
+    (void)unused;
+    if (enemy_words == NULL || check_random(&random_state) % 3 != 0) {
         return;
     }
-    struct crossvm_le32 *words = enemy_words;
-    enemy_words = NULL; /* the enemy's own stores come through here, too */
-    if (check_random(&random_state) % 3 == 0) {
-        uint32_t word =
-            check_random(&random_state) % 4 == 0 ? 0 : check_random(&random_state) % N_WORDS;
-        crossvm_store_relaxed(&words[word], interesting(check_random(&random_state), enemy_base));
-    }
-    enemy_words = words;
+    uint32_t word =
+        check_random(&random_state) % 4 == 0 ? 0 : check_random(&random_state) % N_WORDS;
+    crossvm_store_relaxed(&enemy_words[word], interesting(check_random(&random_state), enemy_base));
 }
 
 /* No call of the library may take more shared accesses than this: no loop that a peer controls.
  * The longest is a batch of all elements. */
 static void check_bounded(unsigned long before)
 {
-    CHECK(n_accesses - before <= 64 + 2 * CAPACITY);
+    CHECK(test_hook.seen - before <= 64 + 2 * CAPACITY);
 }
 
-/* ---- what lies in front of a part in its own region must stay as it is ------------------------------ */
+/* ---- what lies in front of a part in its own region must stay as it is ----------------------- */
 
 static unsigned char *front_copy;
 
@@ -96,7 +89,7 @@ static void check_front(const struct test_region *region, const struct crossvm_c
     free(front_copy);
 }
 
-/* ---- every call of one side, whatever it answers ------------------------------------------------------- */
+/* ---- every call of one side, whatever it answers --------------------------------------------- */
 
 static bool may_answer(int status)
 {
@@ -116,10 +109,10 @@ static void any_producer_call(uint32_t which)
 {
     static unsigned char elems[(CAPACITY + 2) * ELEM_LEN];
     struct crossvm_spsc_tx_span span = {NULL, NULL, 0, 0, 0};
-    struct crossvm_spsc_peer peer;
+    struct crossvm_spsc_peer peer = {0, 0};
     uint64_t again_ns;
     uint32_t n = check_random(&random_state) % (CAPACITY + 2) + 1;
-    unsigned long before = n_accesses;
+    unsigned long before = test_hook.seen;
     switch (which % 9) {
     case 0:
         check_answer(crossvm_spsc_tx_push(&queue.tx, elems), before, 0);
@@ -164,9 +157,9 @@ static void any_consumer_call(uint32_t which)
     static unsigned char elems[(CAPACITY + 2) * ELEM_LEN];
     static volatile unsigned char seen;
     struct crossvm_spsc_rx_span span = {NULL, NULL, 0, 0, 0};
-    struct crossvm_spsc_peer peer;
+    struct crossvm_spsc_peer peer = {0, 0};
     uint32_t n = check_random(&random_state) % (CAPACITY + 2) + 1;
-    unsigned long before = n_accesses;
+    unsigned long before = test_hook.seen;
     switch (which % 9) {
     case 0:
         check_answer(crossvm_spsc_rx_pop(&queue.rx, elems), before, 0);
@@ -207,7 +200,7 @@ static void any_consumer_call(uint32_t which)
     CHECK(queue.rx.n_avail <= CAPACITY);
 }
 
-/* ---- a linked queue whose peer writes one word ---------------------------------------------------------- */
+/* ---- a linked queue whose peer writes one word ----------------------------------------------- */
 
 static void up_half_full(uint32_t start)
 {
@@ -333,7 +326,7 @@ static void every_word_of_a_linked_peer_may_hold_anything(void)
     }
 }
 
-/* ---- the enemy writes between any two loads ------------------------------------------------------------- */
+/* ---- the enemy writes between any two loads -------------------------------------------------- */
 
 static void fuzz_producer(unsigned long n_rounds)
 {
@@ -415,6 +408,7 @@ int main(void)
     random_state = 4242;
     printf("seed %llu\n", (unsigned long long)random_state);
     test_guard();
+    test_hook_arm(0, enemy, NULL);
     CASE(every_word_of_a_linked_peer_may_hold_anything);
     CASE(a_peer_that_writes_between_any_two_loads);
     CASE(a_peer_that_is_always_at_the_limit);

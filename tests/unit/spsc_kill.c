@@ -56,7 +56,7 @@ static int link_until_up(int (*link)(struct queue *))
     return status;
 }
 
-/* ---- producers ------------------------------------------------------------------------------------- */
+/* ---- producers ------------------------------------------------------------------------------- */
 
 /* Pushes for ever, in every way, elements that bear the index at which they are pushed. */
 static void push_something(void)
@@ -149,7 +149,7 @@ static void killed_producers_lose_repeat_and_tear_nothing(void)
     queue_drop(&queue);
 }
 
-/* ---- consumers ------------------------------------------------------------------------------------- */
+/* ---- consumers ------------------------------------------------------------------------------- */
 
 /* What the consumers of all lives have seen, in memory that outlives them. */
 struct record {

@@ -12,7 +12,7 @@ enum {
 static struct queue queue;
 static const struct queue_options usual = {CROSSVM_WRITE_BACK, false};
 
-/* ---- nothing is written ------------------------------------------------------------------------ */
+/* ---- nothing is written ---------------------------------------------------------------------- */
 
 static unsigned char *copy_of(const struct test_region *region)
 {
@@ -28,13 +28,13 @@ static void check_unchanged(const struct test_region *region, unsigned char *cop
     free(copy);
 }
 
-/* ---- what both sides answer ---------------------------------------------------------------------- */
+/* ---- what both sides answer ------------------------------------------------------------------ */
 
 /* Every call of a producer whose queue is not up. */
 static void check_tx_answers(struct crossvm_spsc_tx *tx, int status)
 {
     unsigned char elems[256] = {0};
-    struct crossvm_spsc_tx_span span;
+    struct crossvm_spsc_tx_span span = {NULL, NULL, 0, 0, 0};
     CHECK_EQ(crossvm_spsc_tx_push(tx, elems), status);
     CHECK_EQ(crossvm_spsc_tx_push_n(tx, elems, 2), status);
     CHECK_EQ(crossvm_spsc_tx_reserve(tx, 1, &span), status);
@@ -51,7 +51,7 @@ static void check_tx_answers(struct crossvm_spsc_tx *tx, int status)
 static void check_rx_answers(struct crossvm_spsc_rx *rx, int status)
 {
     unsigned char elems[256];
-    struct crossvm_spsc_rx_span span;
+    struct crossvm_spsc_rx_span span = {NULL, NULL, 0, 0, 0};
     CHECK_EQ(crossvm_spsc_rx_pop(rx, elems), status);
     CHECK_EQ(crossvm_spsc_rx_pop_n(rx, elems, 2), status);
     CHECK_EQ(crossvm_spsc_rx_peek(rx, 1, &span), status);
@@ -76,7 +76,7 @@ static void check_flows(void)
     CHECK(queue_is(in, len, 4711));
 }
 
-/* ---- coming up ----------------------------------------------------------------------------------- */
+/* ---- coming up ------------------------------------------------------------------------------- */
 
 static void the_consumer_may_come_first(void)
 {
@@ -159,7 +159,7 @@ static void both_parts_name_each_other_in_shared_memory(void)
     queue_drop(&queue);
 }
 
-/* ---- impossible by itself ------------------------------------------------------------------------ */
+/* ---- impossible by itself -------------------------------------------------------------------- */
 
 struct ask {
     uint32_t capacity;
@@ -220,7 +220,7 @@ static void an_impossible_request_is_refused_before_a_byte_is_written(void)
     queue_drop(&queue);
 }
 
-/* ---- refused by the producer --------------------------------------------------------------------- */
+/* ---- refused by the producer ----------------------------------------------------------------- */
 
 /* Nothing in the tx part but its answer changes: no element, no tail. */
 static void check_only_answered(const unsigned char *before)
@@ -482,7 +482,7 @@ static void a_grant_larger_than_the_chunk_is_impossible(void)
     queue_drop(&queue);
 }
 
-/* ---- parts that do not belong together ------------------------------------------------------------ */
+/* ---- parts that do not belong together ------------------------------------------------------- */
 
 static void parts_of_different_queues_do_not_link(void)
 {
@@ -588,7 +588,7 @@ static void only_the_declared_parties_get_a_part(void)
     queue_drop(&queue);
 }
 
-/* ---- parts that are renewed ------------------------------------------------------------------------ */
+/* ---- parts that are renewed ------------------------------------------------------------------ */
 
 static void both_go_up_again(void)
 {

@@ -7,7 +7,7 @@
  * longjmp, and nothing but shared memory remains of that side. Elements bear their index, so that a
  * lost, repeated or torn one is seen.
  */
-#define CROSSVM_HOOKS 1
+#include "../support/hook.h"
 
 #include "../support/queue.h"
 
@@ -17,8 +17,7 @@
 
 enum {
     CAPACITY = 8,
-    ELEM_LEN = 12,
-    ALIVE = -1
+    ELEM_LEN = 12
 };
 
 /* The last element before the 32-bit wrap is the fourth. */
@@ -27,24 +26,15 @@ static const struct queue_options usual = {CROSSVM_WRITE_BACK, false};
 
 static struct queue queue;
 
-/* ---- deaths ------------------------------------------------------------------------------------- */
+/* ---- deaths ---------------------------------------------------------------------------------- */
 
 static jmp_buf death;
-static long die_at = ALIVE; /* shared accesses until the death */
 
-void crossvm_hook(enum crossvm_access access, const volatile void *addr, size_t len)
+static void die(void *unused)
 {
-    (void)access;
-    (void)addr;
-    (void)len;
-    if (die_at == ALIVE) {
-        return;
-    }
-    if (die_at == 0) {
-        die_at = ALIVE;
-        longjmp(death, 1);
-    }
-    die_at--;
+    (void)unused;
+    (void)test_hook_disarm();
+    longjmp(death, 1);
 }
 
 /* One operation with all that belongs to it. */
@@ -55,14 +45,14 @@ struct scene {
     void (*after)(bool finished);
 };
 
-static bool dies(void (*operation)(void), long n_accesses)
+static bool dies(void (*operation)(void), unsigned long before_access)
 {
     if (setjmp(death) != 0) {
         return true;
     }
-    die_at = n_accesses;
+    test_hook_arm(before_access, die, NULL);
     operation();
-    die_at = ALIVE;
+    (void)test_hook_disarm();
     return false;
 }
 
@@ -70,18 +60,18 @@ static bool dies(void (*operation)(void), long n_accesses)
 static void play(const struct scene *scene)
 {
     unsigned long failed_before = check_n_failed;
-    for (long n = 0;; n++) {
+    for (unsigned long n = 1;; n++) {
         scene->before();
         bool died = dies(scene->operation, n);
         scene->after(!died);
         queue_drop(&queue);
         if (check_n_failed != failed_before) {
-            printf("%s, death before access %ld\n", scene->name, n);
+            printf("%s, death before access %lu\n", scene->name, n);
             return;
         }
         if (!died) {
-            printf("  %s: %ld deaths\n", scene->name, n);
-            CHECK(n > 0);
+            printf("  %s: %lu deaths\n", scene->name, n - 1);
+            CHECK(n > 1);
             return;
         }
     }
@@ -96,7 +86,7 @@ static void play_all(const struct scene *scenes, size_t n)
 
 #define N_OF(table) (sizeof(table) / sizeof((table)[0]))
 
-/* ---- numbered elements ---------------------------------------------------------------------------- */
+/* ---- numbered elements ----------------------------------------------------------------------- */
 
 /* Pushes n elements or as many as fit. */
 static uint32_t push_numbered(uint32_t n)
@@ -155,7 +145,7 @@ static void comes_up_and_flows(void)
     }
 }
 
-/* ---- the consumer dies while the queue comes up ------------------------------------------------------ */
+/* ---- the consumer dies while the queue comes up ---------------------------------------------- */
 
 static void made(void)
 {
@@ -239,7 +229,7 @@ static void a_consumer_dies_while_the_queue_comes_up(void)
     play_all(scenes, N_OF(scenes));
 }
 
-/* ---- the producer dies while the queue comes up ------------------------------------------------------ */
+/* ---- the producer dies while the queue comes up ---------------------------------------------- */
 
 static void asked(void)
 {
@@ -309,7 +299,7 @@ static void a_producer_dies_while_the_queue_comes_up(void)
     play_all(scenes, N_OF(scenes));
 }
 
-/* ---- a side dies while elements flow ------------------------------------------------------------------ */
+/* ---- a side dies while elements flow --------------------------------------------------------- */
 
 static uint32_t n_in_hand;   /* elements that the operation under death is about */
 static uint32_t first_taken; /* the first element that it takes or pushes */
@@ -357,7 +347,7 @@ static void pop_many(void)
 
 static void peek_and_release(void)
 {
-    struct crossvm_spsc_rx_span span;
+    struct crossvm_spsc_rx_span span = {NULL, NULL, 0, 0, 0};
     CHECK_EQ(crossvm_spsc_rx_peek(&queue.rx, 5, &span), CROSSVM_OK);
     CHECK_EQ(crossvm_spsc_rx_release(&queue.rx, 2), CROSSVM_OK);
     CHECK_EQ(crossvm_spsc_rx_release(&queue.rx, 3), CROSSVM_OK);
@@ -495,7 +485,7 @@ static void a_producer_dies_while_elements_flow(void)
     play_all(scenes, N_OF(scenes));
 }
 
-/* ---- incarnations ------------------------------------------------------------------------------------ */
+/* ---- incarnations ---------------------------------------------------------------------------- */
 
 static void an_incarnation_is_never_0_nor_the_one_before(void)
 {
@@ -568,7 +558,7 @@ static void a_consumer_sees_again_what_it_had_not_released(void)
     queue_drop(&queue);
 }
 
-/* ---- words of one's own that cannot be ------------------------------------------------------------------ */
+/* ---- words of one's own that cannot be ------------------------------------------------------- */
 
 static void an_implausible_tx_part_is_not_resumed(void)
 {
@@ -641,7 +631,7 @@ static void indices_too_far_apart_do_not_link(void)
     }
 }
 
-/* ---- a new process on named memory ------------------------------------------------------------------- */
+/* ---- a new process on named memory ----------------------------------------------------------- */
 
 static const struct crossvm_chunk_decl named_chunk[] = {
     {"queue", CROSSVM_KIND_SPSC_TX, CAPACITY, ELEM_LEN, PARTY_A, PARTY_B, 0, 7},

@@ -52,7 +52,7 @@ static void check_element(const struct element *element, uint32_t number)
     CHECK(memcmp(element, &want, sizeof(want)) == 0);
 }
 
-/* ---- the two sides: each call moves some elements and says how many -------------------------------- */
+/* ---- the two sides: each call moves some elements and says how many -------------------------- */
 
 static int produce_in_place(uint32_t number, uint32_t n)
 {
@@ -165,7 +165,7 @@ static void *consumer(void *unused)
     return NULL;
 }
 
-/* ---- two threads, two processes ----------------------------------------------------------------- */
+/* ---- two threads, two processes -------------------------------------------------------------- */
 
 static void up(uint32_t capacity, uint32_t n, struct queue_options options)
 {

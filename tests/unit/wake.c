@@ -7,7 +7,7 @@
 
 static const struct queue_options usual = {CROSSVM_WRITE_BACK, false};
 
-/* ---- a WAKE chunk beside a snapshot -------------------------------------------------------------- */
+/* ---- a WAKE chunk beside a snapshot ---------------------------------------------------------- */
 
 static struct test_region state_region; /* PARTY_A publishes a snapshot */
 static struct test_region wake_region;  /* PARTY_B reads it, and waits */
@@ -61,7 +61,7 @@ static void write_mode(uint32_t mode)
     crossvm_store_relaxed(&waiter.line->mode, mode);
 }
 
-/* ---- opening -------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static void only_the_declared_parties_open_a_wake_chunk(void)
 {
@@ -81,7 +81,7 @@ static void only_the_declared_parties_open_a_wake_chunk(void)
     wake_drop();
 }
 
-/* ---- the rule -------------------------------------------------------------------------------------- */
+/* ---- the rule -------------------------------------------------------------------------------- */
 
 struct rule_case {
     const char *what;
@@ -109,13 +109,14 @@ static const struct rule_case rule[] = {
     {"event far behind", (uint32_t)-1000, 5, FAR, 0},
     {"event at the horizon behind", FAR, 5, FAR, 0},
     {"event at the horizon ahead", FAR - 1, 5, FAR, 0},
-    {"span: event at its last place", 7, 1, 8, 0},
-    {"span: event one too far", 8, 1, 8, 1},
+    {"span: event at its last place", 8, 1, 8, 0},
+    {"span: event one too far", 9, 1, 8, 1},
     {"span: event much too far", 0x7fffffffu, 1, 8, 1},
     {"span: event much too far, nothing published", 8, 0, 8, 1},
     {"span: event behind is not too far", BACK, 1, 8, 0},
     {"span of one: the next", 0, 1, 1, 1},
-    {"span of one: one ahead", 1, 1, 1, 1},
+    {"span of one: the one after", 1, 1, 1, 0},
+    {"span of one: one too far", 2, 1, 1, 1},
 };
 
 #define N_RULES (sizeof(rule) / sizeof(rule[0]))
@@ -268,7 +269,7 @@ static void only_an_armed_event_counts_as_waiting(void)
     wake_drop();
 }
 
-/* ---- the longest delay ------------------------------------------------------------------------------ */
+/* ---- the longest delay ----------------------------------------------------------------------- */
 
 /* One kick at a time: what it answers, and when it wants to be called again. */
 static void check_kick(uint32_t index, uint64_t now_ns, int want, uint64_t want_again_ns)
@@ -390,7 +391,7 @@ static void any_words_of_the_waiter_are_harmless(void)
     wake_drop();
 }
 
-/* ---- a queue's wake words ---------------------------------------------------------------------------- */
+/* ---- a queue's wake words -------------------------------------------------------------------- */
 
 static struct queue queue;
 
@@ -541,7 +542,7 @@ static void the_first_kick_after_a_restart_rings(void)
     queue_drop(&queue);
 }
 
-/* ---- a snapshot's version as the index ------------------------------------------------------------------ */
+/* ---- a snapshot's version as the index ------------------------------------------------------- */
 
 static void a_reader_is_rung_at_a_version(void)
 {

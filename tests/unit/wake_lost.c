@@ -85,7 +85,7 @@ static void in_processes(void *(*a)(void *), void *(*b)(void *))
     CHECK_EQ(test_wait_both(child_a, child_b), 0);
 }
 
-/* ---- an arm and a kick at the same moment ------------------------------------------------------------ */
+/* ---- an arm and a kick at the same moment ---------------------------------------------------- */
 
 /* Where each side stands; the other spins until it stands there, too. */
 static uint32_t meeting_a __attribute__((aligned(128)));
@@ -195,7 +195,7 @@ static void an_arm_and_a_kick_at_once_do_not_miss_each_other(void)
     collide(arms_for_room, pops_and_kicks);
 }
 
-/* ---- ping-pong --------------------------------------------------------------------------------- */
+/* ---- ping-pong ------------------------------------------------------------------------------- */
 
 /* Publishes and kicks with nothing in between, not even a look at a clock. */
 static bool send_number(struct crossvm_pipe_tx *out, uint32_t number)
@@ -287,7 +287,7 @@ static void ping_pong_between_processes(void)
     down();
 }
 
-/* ---- below the watermark, then silence ------------------------------------------------------------ */
+/* ---- below the watermark, then silence ------------------------------------------------------- */
 
 enum {
     BURST_CAPACITY = 16
@@ -357,7 +357,7 @@ static void a_burst_below_the_watermark_followed_by_silence_is_seen(void)
     down();
 }
 
-/* ---- both about to sleep ----------------------------------------------------------------------------- */
+/* ---- both about to sleep --------------------------------------------------------------------- */
 
 enum {
     SMALL = 8

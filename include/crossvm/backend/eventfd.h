@@ -64,8 +64,11 @@ CROSSVM_INLINE ssize_t crossvm_i_eventfd_read(int fd, uint64_t *count)
 {
     struct iovec bytes = {count, sizeof(*count)};
     ssize_t len = preadv2(fd, &bytes, 1, -1, RWF_NOWAIT);
-    /* Kernels before 5.8 cannot: there the flag is all there is. */
-    return len < 0 && errno == EOPNOTSUPP ? read(fd, count, sizeof(*count)) : len;
+    /* Kernels before 5.8 and some sandboxes cannot: there the flag is all there is. */
+    if (len < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) {
+        return read(fd, count, sizeof(*count));
+    }
+    return len;
 }
 
 CROSSVM_INLINE int crossvm_i_eventfd_wait(void *context, uint32_t vector, uint64_t deadline_ns)

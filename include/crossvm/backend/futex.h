@@ -43,6 +43,10 @@ CROSSVM_STATIC_ASSERT(sizeof(struct crossvm_doorbell_shm) == CROSSVM_LINE, "byte
 struct crossvm_futex {
     struct crossvm_doorbell_shm *out; /* the peer's vectors, which we ring */
     const struct crossvm_doorbell_shm *in;
+    const struct crossvm_le32 *out_epoch;
+    const struct crossvm_le32 *in_epoch;
+    uint32_t out_generation;
+    uint32_t in_generation;
     uint32_t n_out;
     uint32_t n_in;
     uint32_t rung[CROSSVM_FUTEX_VECTORS];
@@ -68,6 +72,10 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_futex_open(struct crossvm_futex *fu
     futex->out = (struct crossvm_doorbell_shm *)(void *)(crossvm_i_control(out_region, out) + 1);
     futex->in =
         (const struct crossvm_doorbell_shm *)(const void *)(crossvm_i_control(in_region, in) + 1);
+    futex->out_epoch = &crossvm_i_control(out_region, out)->epoch;
+    futex->in_epoch = &crossvm_i_control(in_region, in)->epoch;
+    futex->out_generation = out->generation;
+    futex->in_generation = in->generation;
     futex->n_out = out->n < CROSSVM_FUTEX_VECTORS ? out->n : CROSSVM_FUTEX_VECTORS;
     futex->n_in = in->n < CROSSVM_FUTEX_VECTORS ? in->n : CROSSVM_FUTEX_VECTORS;
     for (uint32_t i = 0; i < futex->n_out; i++) {
@@ -98,6 +106,9 @@ CROSSVM_INLINE int crossvm_i_futex_signal(void *context, uint32_t peer, uint32_t
     if (vector >= futex->n_out) {
         return CROSSVM_NOT_FOUND;
     }
+    if (crossvm_load_relaxed(futex->out_epoch) != futex->out_generation) {
+        return CROSSVM_STALE;
+    }
     futex->rung[vector]++;
     CROSSVM_STORE_RELEASE(doorbell_count, &futex->out[vector].count, futex->rung[vector]);
     if (crossvm_i_futex_call(&futex->out[vector].count, FUTEX_WAKE, 0x7fffffff, NULL) < 0) {
@@ -116,6 +127,9 @@ CROSSVM_INLINE int crossvm_i_futex_wait(void *context, uint32_t vector, uint64_t
     struct timespec until = crossvm_i_posix_timespec(deadline_ns);
     for (;;) {
         uint32_t count = CROSSVM_LOAD_ACQUIRE(doorbell_count, word);
+        if (crossvm_load_relaxed(futex->in_epoch) != futex->in_generation) {
+            return CROSSVM_STALE;
+        }
         if (count != futex->heard[vector]) {
             futex->heard[vector] = count;
             return CROSSVM_OK;

@@ -115,11 +115,15 @@ CROSSVM_INLINE void crossvm_memfd_close(struct crossvm_memfd *memfd)
     }
 }
 
+/* Room for more than is ever sent: what a giver adds must be seen to be closed. */
+#define CROSSVM_I_MEMFD_ROOM    256u
+#define CROSSVM_I_MEMFD_CONTROL (CMSG_SPACE(CROSSVM_I_MEMFD_ROOM * sizeof(int)))
+
 /* One message with descriptors, as the system wants it. */
 struct crossvm_i_memfd_message {
     struct msghdr header;
     struct iovec bytes;
-    size_t control[CMSG_SPACE(CROSSVM_MEMFD_MAX * sizeof(int)) / sizeof(size_t)];
+    size_t control[CROSSVM_I_MEMFD_CONTROL / sizeof(size_t)];
     unsigned char count;
 };
 
@@ -152,35 +156,51 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_memfd_send(int socket, const int *f
     return sendmsg(socket, &message.header, MSG_NOSIGNAL) == 1 ? CROSSVM_OK : CROSSVM_SYSTEM;
 }
 
+/* Takes every descriptor out of a message, however its giver packed them. */
+CROSSVM_INLINE uint32_t crossvm_i_memfd_unpack(struct crossvm_i_memfd_message *message,
+                                               int received[CROSSVM_I_MEMFD_ROOM])
+{
+    uint32_t came = 0;
+    for (struct cmsghdr *control = CMSG_FIRSTHDR(&message->header); control != NULL;
+         control = CMSG_NXTHDR(&message->header, control)) {
+        if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS) {
+            continue;
+        }
+        size_t here = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < here && came < CROSSVM_I_MEMFD_ROOM; i++) {
+            __builtin_memcpy(&received[came], CMSG_DATA(control) + i * sizeof(int), sizeof(int));
+            came++;
+        }
+    }
+    return came;
+}
+
 /* Receives exactly n descriptors that the other end sent at once. Blocks as the socket does.
- * OK; INVALID n; EMPTY the other end has closed; MISMATCH another number of descriptors, or none:
- * what came is closed; SYSTEM with errno. */
+ * OK; INVALID n; EMPTY the other end has closed; MISMATCH another number of descriptors, or none,
+ * or some were cut off (also because this process may open no more): what came is closed; SYSTEM
+ * with errno. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_memfd_receive(int socket, int *fds, uint32_t n)
 {
     struct crossvm_i_memfd_message message;
+    int received[CROSSVM_I_MEMFD_ROOM];
     if (n == 0 || n > CROSSVM_MEMFD_MAX) {
         return CROSSVM_INVALID;
     }
     crossvm_i_memfd_prepare(&message, sizeof(message.control));
     ssize_t len = recvmsg(socket, &message.header, MSG_CMSG_CLOEXEC);
-    if (len <= 0) {
-        return len == 0 ? CROSSVM_EMPTY : CROSSVM_SYSTEM;
+    if (len < 0) {
+        return CROSSVM_SYSTEM;
     }
-    struct cmsghdr *control = CMSG_FIRSTHDR(&message.header);
-    uint32_t came = 0;
-    int received[CROSSVM_MEMFD_MAX];
-    if (control != NULL && control->cmsg_level == SOL_SOCKET && control->cmsg_type == SCM_RIGHTS) {
-        came = (uint32_t)((control->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-        __builtin_memcpy(received, CMSG_DATA(control), came * sizeof(int));
-    }
-    if (came == n && message.count == n) {
+    uint32_t came = crossvm_i_memfd_unpack(&message, received);
+    if (len == 1 && came == n && message.count == n &&
+        (message.header.msg_flags & MSG_CTRUNC) == 0) {
         __builtin_memcpy(fds, received, n * sizeof(int));
         return CROSSVM_OK;
     }
     for (uint32_t i = 0; i < came; i++) {
         (void)close(received[i]);
     }
-    return CROSSVM_MISMATCH;
+    return len == 0 && came == 0 ? CROSSVM_EMPTY : CROSSVM_MISMATCH;
 }
 
 CROSSVM_EXTERN_C_END

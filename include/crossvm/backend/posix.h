@@ -30,7 +30,7 @@
 
 CROSSVM_EXTERN_C_BEGIN
 
-/* The time since boot in ns, which never goes backward. Wait-free. */
+/* CLOCK_MONOTONIC in ns: never backward; it stands still while the machine sleeps. Wait-free. */
 CROSSVM_INLINE uint64_t crossvm_posix_now(void)
 {
     struct timespec now;
@@ -55,7 +55,8 @@ CROSSVM_INLINE struct timespec crossvm_i_posix_timespec(uint64_t ns)
     return time;
 }
 
-/* The clock domain of crossvm_posix_now: this kernel since this boot. OK; SYSTEM with errno (the
+/* The clock domain of crossvm_posix_now: this kernel since this boot, and this time namespace,
+ * since namespaces shift the clock. OK; SYSTEM with errno (the
  * domain is then one that compares with nothing). */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_posix_clock(struct crossvm_clock_domain *domain)
 {
@@ -73,8 +74,11 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_posix_clock(struct crossvm_clock_do
         errno = EIO;
         return CROSSVM_SYSTEM;
     }
+    struct stat space;
+    uint64_t number = stat("/proc/self/ns/time", &space) == 0 ? (uint64_t)space.st_ino : 0;
     domain->kind = CROSSVM_CLOCK_MONOTONIC;
     domain->id = crossvm_fnv1a(CROSSVM_FNV1A_START, id, sizeof(id));
+    domain->id = crossvm_fnv1a(domain->id, &number, sizeof(number));
     return CROSSVM_OK;
 }
 
@@ -115,7 +119,10 @@ CROSSVM_INLINE int crossvm_i_posix_allocate(int fd, uint64_t len)
         errno = EFBIG;
         return CROSSVM_SYSTEM;
     }
-    int error = posix_fallocate(fd, 0, (off_t)len);
+    int error;
+    do {
+        error = posix_fallocate(fd, 0, (off_t)len);
+    } while (error == EINTR);
     if (error != 0) {
         errno = error;
         return CROSSVM_SYSTEM;

@@ -41,8 +41,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_shm_create(struct crossvm_mapping *
 }
 
 /* Maps named memory that exists, read-only or, for a writer that restarts, read-write.
- * OK; NOT_YET its creator has not given it a length yet; ROLE it belongs to another user, or others
- * may access it; SYSTEM with errno (ENOENT). */
+ * OK; NOT_YET its creator has not given it a length yet; ROLE it is no memory, belongs to another
+ * user, or others may access it; SYSTEM with errno (ENOENT). */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_shm_open(struct crossvm_mapping *mapping,
                                                       const char *name,
                                                       enum crossvm_mapping_access access)
@@ -50,13 +50,16 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_shm_open(struct crossvm_mapping *ma
     struct stat stat;
     int status;
     mapping->base = NULL;
-    int fd = shm_open(name, (access == CROSSVM_READ_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC, 0);
+    /* Something else of that name, a pipe say, must not make us wait. */
+    int flags = (access == CROSSVM_READ_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK;
+    int fd = shm_open(name, flags, 0);
     if (fd < 0) {
         return CROSSVM_SYSTEM;
     }
     if (fstat(fd, &stat) != 0) {
         status = CROSSVM_SYSTEM;
-    } else if (stat.st_uid != geteuid() || (stat.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    } else if (!S_ISREG(stat.st_mode) || stat.st_uid != geteuid() ||
+               (stat.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
         status = CROSSVM_ROLE;
     } else if (stat.st_size == 0) {
         status = CROSSVM_NOT_YET;

@@ -49,7 +49,7 @@ CROSSVM_INLINE int crossvm_i_pipe_ring(const struct crossvm_pipe_bell *bell, int
 
 /* Rings the consumer if it wants to be rung for what was pushed. *again_ns: when to call again for
  * the consumer's longest delay, 0 = no need. Role: the producer. Never blocks.
- * OK; NOT_FOUND, SYSTEM the doorbell. */
+ * OK; NOT_FOUND, STALE, SYSTEM the doorbell. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_tx_kick(struct crossvm_pipe_tx *pipe,
                                                           uint64_t *again_ns)
 {
@@ -62,7 +62,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_tx_kick(struct crossvm_pipe_tx
 }
 
 /* Rings the producer if it wants to be rung for what was popped. Role: the consumer. Never blocks.
- * OK; NOT_FOUND, SYSTEM the doorbell. */
+ * OK; NOT_FOUND, STALE, SYSTEM the doorbell. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_rx_kick(struct crossvm_pipe_rx *pipe)
 {
     int status = crossvm_i_pipe_ring(&pipe->bell, crossvm_spsc_rx_kick(&pipe->queue));
@@ -84,7 +84,7 @@ CROSSVM_INLINE int crossvm_i_pipe_sleep(const struct crossvm_pipe_bell *bell, in
 /* Waits until `want` places are free (1 to capacity), or until deadline_ns of the notify's clock.
  * The number of free places, fewer than want only if the consumer waits, too, or at the deadline;
  * TIMEOUT none until the deadline; INVALID want; NOT_YET, REFUSED, STALE, CORRUPT the queue;
- * NOT_FOUND, SYSTEM the doorbell. Role: the producer. Blocks. */
+ * NOT_FOUND, STALE, SYSTEM the doorbell. Role: the producer. Blocks. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_tx_wait(struct crossvm_pipe_tx *pipe,
                                                           uint32_t want, uint64_t deadline_ns)
 {
@@ -125,7 +125,7 @@ CROSSVM_INLINE uint64_t crossvm_i_pipe_until(uint64_t now_ns, uint64_t delay_ns,
  * first one (0 = no such limit), or until deadline_ns of the notify's clock. The number of
  * elements, fewer than want only after the delay, at the deadline, or if the producer waits, too;
  * TIMEOUT none until the deadline; INVALID want; NOT_YET, REFUSED, STALE, CORRUPT the queue;
- * NOT_FOUND, SYSTEM the doorbell. Role: the consumer. Blocks. */
+ * NOT_FOUND, STALE, SYSTEM the doorbell. Role: the consumer. Blocks. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_rx_wait(struct crossvm_pipe_rx *pipe,
                                                           uint32_t want, uint64_t delay_ns,
                                                           uint64_t deadline_ns)
