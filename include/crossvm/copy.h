@@ -365,6 +365,9 @@ CROSSVM_ALWAYS_INLINE size_t crossvm_i_copy_fast(void *dst, const void *src, siz
  * so. Each byte is taken once and dst is the caller's own: judge dst, never src. */
 CROSSVM_INLINE void crossvm_copy_in(void *dst, const void *src, size_t len)
 {
+    if (len == 0) {
+        return;
+    }
 #if CROSSVM_I_COPY_FAST
     size_t left = crossvm_i_copy_fast(dst, src, len);
     dst = (unsigned char *)dst + (len - left);
@@ -378,6 +381,9 @@ CROSSVM_INLINE void crossvm_copy_in(void *dst, const void *src, size_t len)
  * Only the one writer of those bytes may call it. */
 CROSSVM_INLINE void crossvm_copy_out(void *dst, const void *src, size_t len)
 {
+    if (len == 0) {
+        return;
+    }
 #if CROSSVM_I_COPY_FAST
     size_t left = crossvm_i_copy_fast(dst, src, len);
     dst = (unsigned char *)dst + (len - left);

@@ -181,7 +181,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_peek(
 }
 
 /* Copies len bytes at off of the version that is being read in place. Role: reader. Wait-free,
- * bounded by len. OK; INVALID outside the version's payload. */
+ * bounded by len. OK; INVALID outside the version's payload (or the slot is being rewritten: only
+ * done decides). */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_get(
     const struct crossvm_snapshot_reader *reader, const struct crossvm_snapshot_view *view,
     uint32_t off, void *dst, size_t len)
@@ -380,10 +381,13 @@ CROSSVM_INLINE void crossvm_i_snapshot_carry(struct crossvm_snapshot_writer *wri
 /* Begins the next version in place. With carry the newest version is copied into it first;
  * otherwise it holds whatever an older version left there. Beginning again starts the
  * same version over. Role: the writer. Wait-free, bounded by the payload's length.
- * OK; STALE the chunk is gone, nothing is written. */
+ * OK; STALE the chunk is gone; CORRUPT open answered so; nothing is written then. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_writer_begin(
     struct crossvm_snapshot_writer *writer, bool carry)
 {
+    if (writer->fault.rule != CROSSVM_RULE_NONE) {
+        return CROSSVM_CORRUPT;
+    }
     if (crossvm_load_relaxed(&writer->slots.control->epoch) != writer->slots.epoch) {
         return CROSSVM_STALE;
     }
@@ -437,8 +441,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_writer_commit(
 }
 
 /* Publishes len bytes of src as the next version. Role: the writer. Wait-free, bounded by len.
- * OK; INVALID len exceeds the slot's payload; STALE the chunk is gone. Unless OK nothing is
- * published. */
+ * OK; INVALID len exceeds the slot's payload; STALE the chunk is gone; CORRUPT open answered so.
+ * Unless OK nothing is published. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_writer_publish(
     struct crossvm_snapshot_writer *writer, const void *src, uint32_t len, uint64_t sampled_ns,
     uint64_t published_ns)

@@ -16,7 +16,7 @@
     type layer_##name layer_args;               \
     type hand_##name hand_args;
 
-/* ---- single accesses ---------------------------------------------------------------------- */
+/* ---- single accesses ------------------------------------------------------------------------ */
 
 PAIR(uint32_t, load_relaxed, (const struct crossvm_le32 *), (const uint32_t *))
 
@@ -66,7 +66,7 @@ void hand_store_release(uint32_t *word, uint32_t value)
     __atomic_store_n(word, SWAP(value), __ATOMIC_RELEASE);
 }
 
-/* ---- fences, each between two accesses that it has to order ---------------------------------- */
+/* ---- fences, each between two accesses that it has to order --------------------------------- */
 
 PAIR(uint32_t, fence_acquire, (const struct crossvm_le32 *), (const uint32_t *))
 
@@ -116,7 +116,7 @@ uint32_t hand_fence_seq_cst(uint32_t *words, uint32_t value)
     return SWAP(__atomic_load_n(words + 1, __ATOMIC_RELAXED));
 }
 
-/* ---- pairs of words -------------------------------------------------------------------------- */
+/* ---- pairs of words ------------------------------------------------------------------------- */
 
 PAIR(uint64_t, load_pair, (const struct crossvm_le32 *), (const uint32_t *))
 
@@ -145,7 +145,7 @@ void hand_store_pair(uint32_t *words, uint64_t value)
     __atomic_store_n(words + 1, SWAP((uint32_t)(value >> 32)), __ATOMIC_RELAXED);
 }
 
-/* ---- a snapshot of two words, whole ---------------------------------------------------------- */
+/* ---- a snapshot of two words, whole --------------------------------------------------------- */
 
 /* The library's own steps of the writer and of the reader. */
 
@@ -182,7 +182,7 @@ void hand_publish(struct crossvm_slots *slots, uint64_t version, uint32_t a, uin
 PAIR(int, read, (const struct crossvm_slots *, uint32_t *, uint32_t),
      (const struct crossvm_slots *, uint32_t *, uint32_t))
 
-/* One attempt at a version that is known, so that nothing but accesses and two comparisons remain. */
+/* One attempt at a version that is known: nothing but accesses and two comparisons. */
 int layer_read(const struct crossvm_slots *slots, uint32_t *out, uint32_t version_lo)
 {
     const struct crossvm_slot_shm *slot = crossvm_i_slot(slots, version_lo);

@@ -38,7 +38,7 @@ find_objdump() {
     can_list "$objdump"
 }
 
-# count FILE FLAG...: a line for each function: name, number of instructions, and their names, sorted.
+# count FILE FLAG...: a line for each function: name, number of instructions, their names sorted.
 # Padding is no instruction; a part that the compiler split off belongs to its function.
 count() {
     file=$1

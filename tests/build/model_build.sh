@@ -36,7 +36,8 @@ trap 'exit 1' HUP INT TERM
 ir() {
     name=$1
     shift
-    "$clang" -std=c11 -I"$source_dir/include" -S -emit-llvm -x c "$@" -o "$work/$name.ll" - || exit 1
+    "$clang" -std=c11 -I"$source_dir/include" -S -emit-llvm -x c "$@" \
+        -o "$work/$name.ll" - || exit 1
 }
 
 status=0

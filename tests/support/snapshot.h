@@ -47,7 +47,7 @@ static inline void test_snapshot_drop(struct test_snapshot *snap)
     test_region_drop(&snap->region);
 }
 
-/* ---- payloads ------------------------------------------------------------------------------ */
+/* ---- payloads ------------------------------------------------------------------------------- */
 
 /* Eight bytes of a version's payload; the first eight are the version itself. */
 static inline uint64_t test_payload_word(uint64_t version, size_t index)
@@ -106,7 +106,7 @@ static inline bool test_read_ok(const struct crossvm_snapshot_info *info, const 
            test_payload_ok(payload, info->len, info->version);
 }
 
-/* ---- the shared words ---------------------------------------------------------------------- */
+/* ---- the shared words ----------------------------------------------------------------------- */
 
 static inline struct crossvm_slots_shm *test_snapshot_control(const struct test_snapshot *snap)
 {

@@ -73,7 +73,7 @@ static void no_age_between_clocks_that_differ(void)
     }
 }
 
-/* ---- ticks to nanoseconds --------------------------------------------------------------------- */
+/* ---- ticks to nanoseconds ------------------------------------------------------------------- */
 
 struct wide {
     uint64_t hi;

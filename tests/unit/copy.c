@@ -113,7 +113,7 @@ static void every_length_and_alignment_is_exact(void)
     }
 }
 
-/* ---- pages that nothing may go beyond -------------------------------------------------------- */
+/* ---- pages that nothing may go beyond ------------------------------------------------------- */
 
 /* One page between two that nobody may touch. */
 static unsigned char *guarded_page(size_t page)
@@ -154,7 +154,7 @@ static void nothing_beyond_the_page_is_touched(void)
     REQUIRE(munmap(b - page, 3 * page) == 0);
 }
 
-/* ---- zero ------------------------------------------------------------------------------------ */
+/* ---- zero ----------------------------------------------------------------------------------- */
 
 static void zero_clears_exactly_what_it_was_given(void)
 {
@@ -171,7 +171,7 @@ static void zero_clears_exactly_what_it_was_given(void)
     }
 }
 
-/* ---- device ---------------------------------------------------------------------------------- */
+/* ---- device --------------------------------------------------------------------------------- */
 
 #if ACCESS_LOG
 

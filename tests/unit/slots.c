@@ -82,7 +82,7 @@ static void check_reads(const struct crossvm_slots *slots, uint64_t version)
     CHECK_EQ(crossvm_slots_reader_close(slots, &ticket), CROSSVM_OK);
 }
 
-/* ---- words --------------------------------------------------------------------------------- */
+/* ---- words ---------------------------------------------------------------------------------- */
 
 static void stride_is_a_header_and_whole_lines(void)
 {
@@ -143,7 +143,7 @@ static void numbers_go_on_across_every_word(void)
     }
 }
 
-/* ---- what a reader is told --------------------------------------------------------------------- */
+/* ---- what a reader is told ------------------------------------------------------------------ */
 
 static void a_ticket_lasts_until_its_slot_is_begun(void)
 {
@@ -229,7 +229,7 @@ static void a_newest_version_without_its_mark_is_corrupt(void)
     CHECK_EQ(ticket.mark, 0);
 }
 
-/* ---- resume -------------------------------------------------------------------------------- */
+/* ---- resume --------------------------------------------------------------------------------- */
 
 static void a_writer_resumes_at_the_newest_complete_version(void)
 {
@@ -268,7 +268,7 @@ static void a_writer_does_not_resume_at_implausible_words(void)
     CHECK_EQ(fault.value, 0);
 }
 
-/* ---- device -------------------------------------------------------------------------------- */
+/* ---- device --------------------------------------------------------------------------------- */
 
 static void device_memory_takes_the_same_bytes(void)
 {

@@ -31,7 +31,7 @@ static void expect_read(struct crossvm_snapshot_reader *reader, int is_new, uint
     CHECK(test_read_ok(&info, payload));
 }
 
-/* ---- reading ------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 static void nothing_is_read_before_something_is_published(void)
 {
@@ -188,7 +188,7 @@ static void what_could_not_be_taken_does_not_count_as_read(void)
     test_snapshot_drop(&snap);
 }
 
-/* ---- parts and in place ----------------------------------------------------------------------- */
+/* ---- parts and in place --------------------------------------------------------------------- */
 
 static void parts_are_fields_of_one_version(void)
 {
@@ -293,7 +293,7 @@ static void an_older_view_does_not_take_the_reader_back(void)
     test_snapshot_drop(&snap);
 }
 
-/* ---- older versions ---------------------------------------------------------------------------- */
+/* ---- older versions ------------------------------------------------------------------------- */
 
 /* Exactly the versions from..to can be read by number; nothing is said of what was missed. */
 static void expect_versions(struct test_snapshot *snap, uint64_t from, uint64_t to)
@@ -343,7 +343,7 @@ static void older_versions_last_as_long_as_their_slots(void)
     }
 }
 
-/* ---- writing in place -------------------------------------------------------------------------- */
+/* ---- writing in place ----------------------------------------------------------------------- */
 
 static void a_version_written_in_place_appears_at_its_commit(void)
 {
@@ -458,7 +458,7 @@ static void nothing_is_written_that_was_not_begun_or_lies_outside(void)
     test_snapshot_drop(&snap);
 }
 
-/* ---- age --------------------------------------------------------------------------------------- */
+/* ---- age ------------------------------------------------------------------------------------ */
 
 static void stale_is_what_is_older_than_its_deadline_or_has_no_time(void)
 {
@@ -500,7 +500,7 @@ static void stale_is_what_is_older_than_its_deadline_or_has_no_time(void)
     }
 }
 
-/* ---- numbers that begin anew --------------------------------------------------------------------- */
+/* ---- numbers that begin anew ---------------------------------------------------------------- */
 
 static void versions_go_on_across_every_word(void)
 {
@@ -541,7 +541,7 @@ static void missed_versions_are_counted_across_every_word(void)
     }
 }
 
-/* ---- chunks that are not what was opened ------------------------------------------------------- */
+/* ---- chunks that are not what was opened ---------------------------------------------------- */
 
 static void a_renewed_chunk_makes_every_handle_stale(void)
 {
@@ -608,7 +608,7 @@ static void only_the_right_party_opens_the_right_chunk(void)
     test_snapshot_drop(&snap);
 }
 
-/* ---- device mappings ---------------------------------------------------------------------------- */
+/* ---- device mappings ------------------------------------------------------------------------ */
 
 static void an_uncached_mapping_carries_the_same_snapshot(void)
 {

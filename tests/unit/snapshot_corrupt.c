@@ -86,7 +86,7 @@ static struct verdict judge_writer(const struct test_snapshot *snap, const struc
     return verdict;
 }
 
-/* ---- putting words there ---------------------------------------------------------------------- */
+/* ---- putting words there -------------------------------------------------------------------- */
 
 static struct words load_words(const struct test_snapshot *snap)
 {
@@ -122,7 +122,7 @@ static uint64_t version_in_slot(const struct test_snapshot *snap, uint64_t newes
     return version;
 }
 
-/* ---- what must hold ------------------------------------------------------------------------------ */
+/* ---- what must hold ------------------------------------------------------------------------- */
 
 static void failed(const char *who, const struct words *words, int got, const struct verdict *want,
                    const struct crossvm_fault *fault)
@@ -173,6 +173,9 @@ static void expect_writer(const struct test_snapshot *snap, const struct words *
     struct verdict want = judge_writer(snap, words);
     memset(&writer, 0, sizeof(writer));
     int got = crossvm_snapshot_writer_open(&writer, &snap->region.owner.region, &snap->chunk);
+    if (got == CROSSVM_CORRUPT) {
+        CHECK_EQ(crossvm_snapshot_writer_publish(&writer, "x", 1, 0, 0), CROSSVM_CORRUPT);
+    }
     n_cases++;
     if (got != want.status || !same(&writer.fault, &want.fault) ||
         (got == CROSSVM_OK && writer.version != want.version)) {
@@ -196,7 +199,7 @@ static void try_words(const struct test_snapshot *snap, const struct words *word
     crossvm_store_relaxed(&test_snapshot_control(snap)->latest, (uint32_t)newest);
 }
 
-/* ---- which values --------------------------------------------------------------------------------- */
+/* ---- which values --------------------------------------------------------------------------- */
 
 enum {
     LATEST,
@@ -347,7 +350,7 @@ static void wrong_words_are_told_apart_from_right_ones(void)
     printf("  %lu judgements\n", n_cases);
 }
 
-/* ---- sticky ------------------------------------------------------------------------------------- */
+/* ---- sticky --------------------------------------------------------------------------------- */
 
 static void expect_corrupt_for_good(struct crossvm_snapshot_reader *reader,
                                     const struct crossvm_fault *fault)

@@ -30,7 +30,7 @@ struct scene {
     bool gone; /* the chunk was released or renewed */
 };
 
-/* ---- what happens ----------------------------------------------------------------------------- */
+/* ---- what happens --------------------------------------------------------------------------- */
 
 enum {
     NOTHING,
@@ -139,7 +139,7 @@ static void happen(void *what)
     }
 }
 
-/* ---- what the reader does --------------------------------------------------------------------- */
+/* ---- what the reader does ------------------------------------------------------------------- */
 
 static int read_parts(struct crossvm_snapshot_reader *reader, unsigned char *payload,
                       struct crossvm_snapshot_info *info)
@@ -181,7 +181,7 @@ static int read_by(struct scene *scene, unsigned char *payload, struct crossvm_s
     }
 }
 
-/* ---- what must hold ----------------------------------------------------------------------------- */
+/* ---- what must hold ------------------------------------------------------------------------- */
 
 static bool newest_ok(const struct scene *scene, int status,
                       const struct crossvm_snapshot_info *info)
@@ -364,7 +364,7 @@ static void anything_may_happen_where_numbers_begin_anew(void)
     printf("  %lu scenes\n", n_scenes);
 }
 
-/* ---- a writer that is faster than any reader ---------------------------------------------------- */
+/* ---- a writer that is faster than any reader ------------------------------------------------ */
 
 static void publish_one(void *what)
 {

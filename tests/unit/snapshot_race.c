@@ -55,7 +55,7 @@ static void race_drop(struct race *race)
     test_snapshot_drop(&race->snap);
 }
 
-/* ---- the writer -------------------------------------------------------------------------------- */
+/* ---- the writer ----------------------------------------------------------------------------- */
 
 /* In place, in two halves that are written backward. */
 static int publish_in_place(struct crossvm_snapshot_writer *writer, uint32_t len, bool carry)
@@ -117,7 +117,7 @@ static pid_t write_in_process(struct race *race)
     return child;
 }
 
-/* ---- readers ----------------------------------------------------------------------------------- */
+/* ---- readers -------------------------------------------------------------------------------- */
 
 struct tally {
     struct race *race;
@@ -365,7 +365,7 @@ static void every_read_is_one_version_beside_a_writer_in_a_process(void)
     }
 }
 
-/* ---- a writer that is killed -------------------------------------------------------------------- */
+/* ---- a writer that is killed ---------------------------------------------------------------- */
 
 struct kills {
     unsigned long n;
