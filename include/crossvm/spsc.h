@@ -530,6 +530,7 @@ CROSSVM_INLINE int crossvm_i_spsc_tx_begin(struct crossvm_spsc_tx *tx)
     tx->stride = (size_t)crossvm_i_spsc_stride(tx->elem_len);
     tx->state = CROSSVM_OK;
     tx->n_free = 0;
+    tx->reserved_end = tx->tail;
     bool polling = tx->kick.polling;
     crossvm_i_wake_publisher_set(&tx->kick, &tx->peer->line, tx->tail, tx->capacity);
     tx->kick.polling = polling;
@@ -1102,6 +1103,7 @@ CROSSVM_INLINE int crossvm_i_spsc_rx_begin(struct crossvm_spsc_rx *rx,
     rx->lazy = rx->capacity / 4;
     rx->state = CROSSVM_OK;
     rx->n_avail = 0;
+    rx->shown_end = rx->head;
     bool polling = rx->kick.polling;
     crossvm_i_wake_publisher_set(&rx->kick, &rx->peer->line, rx->head, rx->capacity);
     rx->kick.polling = polling;

@@ -467,6 +467,51 @@ static void a_wrong_number_is_refused_and_what_came_is_closed(void)
     }
 }
 
+/* More than this process may open: some are cut off by the system. */
+static void cut_off(int lowest)
+{
+    int in[4];
+    connect_both();
+    send_raw(4, 4);
+    LIMIT(RLIMIT_NOFILE, (rlim_t)lowest + 4);
+    CHECK_EQ(crossvm_memfd_receive(sockets[1], in, 4), CROSSVM_MISMATCH);
+    int fd = open("/dev/null", O_RDONLY);
+    CHECK_EQ(fd, lowest + 2);
+    close_both();
+}
+
+static void descriptors_that_are_cut_off_are_a_mismatch(void)
+{
+    in_a_child(cut_off);
+}
+
+/* A message without a byte, as a datagram may be, with a descriptor all the same. */
+static void a_descriptor_without_a_byte_is_closed(void)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    const int fd = STDOUT_FILENO;
+    int in[1];
+    struct msghdr message;
+    unsigned n_fds = test_n_fds();
+    memset(&message, 0, sizeof(message));
+    memset(&control, 0, sizeof(control));
+    REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
+    message.msg_control = &control;
+    message.msg_controllen = sizeof(control);
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &fd, sizeof(int));
+    REQUIRE(sendmsg(sockets[0], &message, 0) == 0);
+    CHECK_EQ(crossvm_memfd_receive(sockets[1], in, 1), CROSSVM_MISMATCH);
+    close_both();
+    CHECK_EQ(test_n_fds(), n_fds);
+}
+
 static void impossible_numbers_are_invalid(void)
 {
     int fds[CROSSVM_MEMFD_MAX + 1] = {0};
@@ -517,6 +562,8 @@ int main(void)
     CASE(a_name_that_is_too_long_is_the_systems_refusal);
     CASE(as_many_descriptors_arrive_as_were_sent);
     CASE(a_wrong_number_is_refused_and_what_came_is_closed);
+    CASE(descriptors_that_are_cut_off_are_a_mismatch);
+    CASE(a_descriptor_without_a_byte_is_closed);
     CASE(impossible_numbers_are_invalid);
     CASE(a_closed_socket_ends_the_handover);
     CASE(a_closed_descriptor_is_not_sent);

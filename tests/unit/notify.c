@@ -314,6 +314,19 @@ static void only_the_declared_parties_open_doorbells(void)
     queue_drop(&queue);
 }
 
+static void a_futex_whose_chunk_is_gone_is_stale(void)
+{
+    up(QUEUE_FUTEX);
+    struct crossvm_chunk bell_a = test_find(&queue.a.reader, "bell", CROSSVM_KIND_DOORBELL);
+    CHECK_EQ(crossvm_region_owner_renew(&queue.a.owner, &bell_a), CROSSVM_OK);
+    CHECK_EQ(crossvm_notify_signal(&a.notify, PARTY_B, 0), CROSSVM_STALE);
+    CHECK_EQ(crossvm_load_relaxed(&a.futex.out[0].count), 0);
+    CHECK_EQ(crossvm_notify_wait(&b.notify, 0, queue_deadline()), CROSSVM_STALE);
+    CHECK_EQ(crossvm_notify_signal(&b.notify, PARTY_A, 0), CROSSVM_OK);
+    CHECK_EQ(wait_now(&a, 0), CROSSVM_OK);
+    down();
+}
+
 /* A ringer that restarts goes on counting, so that its first ring is a change. */
 static void a_futex_ringer_that_restarts_is_still_heard(void)
 {
@@ -387,6 +400,7 @@ int main(void)
     CASE(without_descriptors_there_is_no_eventfd);
     CASE(a_futex_has_no_descriptor);
     CASE(only_the_declared_parties_open_doorbells);
+    CASE(a_futex_whose_chunk_is_gone_is_stale);
     CASE(a_futex_ringer_that_restarts_is_still_heard);
     CASE(polling_rests_and_rings_nobody);
     return check_done();

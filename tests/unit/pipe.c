@@ -216,6 +216,32 @@ static void a_kick_reports_a_doorbell_that_is_not_there(void)
     down();
 }
 
+/* The event was passed at the kick whose ring failed: the next kick has to make up for it. */
+static void a_ring_that_failed_is_owed(void)
+{
+    uint64_t again_ns;
+    up(QUEUE_EVENTFD, usual);
+    kick_tx();
+    CHECK_EQ(crossvm_pipe_rx_kick(&rx), CROSSVM_OK);
+    CHECK_EQ(crossvm_notify_wait(&b.notify, 0, queue_deadline()), CROSSVM_OK);
+    CHECK_EQ(crossvm_notify_wait(&a.notify, 0, queue_deadline()), CROSSVM_OK);
+    CHECK_EQ(crossvm_spsc_rx_arm(&rx.queue, 1, 0), 0);
+    push(CAPACITY);
+    tx.bell.peer = 77;
+    CHECK_EQ(crossvm_pipe_tx_kick(&tx, &again_ns), CROSSVM_NOT_FOUND);
+    tx.bell.peer = PARTY_B;
+    CHECK_EQ(crossvm_pipe_tx_kick(&tx, &again_ns), CROSSVM_OK);
+    CHECK_EQ(crossvm_notify_wait(&b.notify, 0, 0), CROSSVM_OK);
+    CHECK_EQ(crossvm_spsc_tx_arm(&tx.queue, 1), 0);
+    pop(CAPACITY);
+    rx.bell.peer = 77;
+    CHECK_EQ(crossvm_pipe_rx_kick(&rx), CROSSVM_NOT_FOUND);
+    rx.bell.peer = PARTY_A;
+    CHECK_EQ(crossvm_pipe_rx_kick(&rx), CROSSVM_OK);
+    CHECK_EQ(crossvm_notify_wait(&a.notify, 0, 0), CROSSVM_OK);
+    down();
+}
+
 static void polling_kicks_ring_nobody(void)
 {
     uint64_t again_ns = 1;
@@ -424,6 +450,7 @@ int main(void)
     CASE(a_want_outside_the_capacity_is_invalid);
     CASE(a_kick_rings_whoever_armed);
     CASE(a_kick_reports_a_doorbell_that_is_not_there);
+    CASE(a_ring_that_failed_is_owed);
     CASE(polling_kicks_ring_nobody);
     CASE(a_wait_takes_what_there_is_when_the_other_waits_too);
     CASE(a_queue_that_is_not_up_ends_a_wait);

@@ -347,6 +347,59 @@ static void what_is_reserved_but_not_committed_is_not_seen(void)
     queue_drop(&queue);
 }
 
+/* A handle that resumes at any index has reserved nothing and shown nothing. */
+static void nothing_is_reserved_or_shown_before_it_was_asked_for(void)
+{
+    static const uint32_t starts[] = {0, 1, 8, 0x80000000u, 0xfffffff0u, 0xfffffff8u, 0xffffffffu};
+    const struct queue_options usual = {CROSSVM_WRITE_BACK, false};
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+        unsigned long failed_before = check_n_failed;
+        begin(16, 8, starts[i], usual);
+        CHECK_EQ(crossvm_spsc_tx_commit(&queue.tx, 1), CROSSVM_INVALID);
+        CHECK_EQ(crossvm_spsc_tx_commit(&queue.tx, 16), CROSSVM_INVALID);
+        CHECK_EQ(crossvm_spsc_rx_fill(&queue.rx), 0);
+        do_push_n(8, 12);
+        CHECK_EQ(crossvm_spsc_rx_fill(&queue.rx), 12);
+        CHECK_EQ(crossvm_spsc_rx_release(&queue.rx, 1), CROSSVM_INVALID);
+        CHECK_EQ(crossvm_spsc_rx_release(&queue.rx, 12), CROSSVM_INVALID);
+        CHECK_EQ(crossvm_spsc_rx_fill(&queue.rx), 12);
+        do_pop_n(8, 12);
+        queue_drop(&queue);
+        if (check_n_failed != failed_before) {
+            printf("with indices from %u\n", starts[i]);
+        }
+    }
+}
+
+/* A push takes the first of the reserved places, a pop the first of the elements shown. */
+static void push_and_pop_shrink_what_is_reserved_and_shown(void)
+{
+    const struct queue_options usual = {CROSSVM_WRITE_BACK, false};
+    struct crossvm_spsc_tx_span out = {NULL, NULL, 0, 0, 0};
+    struct crossvm_spsc_rx_span in = {NULL, NULL, 0, 0, 0};
+    begin(8, 8, 0xfffffffdu, usual);
+    CHECK_EQ(crossvm_spsc_tx_reserve(&queue.tx, 4, &out), CROSSVM_OK);
+    for (uint32_t i = 0; i < 4; i++) {
+        queue_fill(crossvm_spsc_tx_span_at(&out, i), 8, model.next + i);
+    }
+    do_push(8);
+    CHECK_EQ(crossvm_spsc_tx_commit(&queue.tx, 4), CROSSVM_INVALID);
+    CHECK_EQ(crossvm_spsc_rx_fill(&queue.rx), 1);
+    CHECK_EQ(crossvm_spsc_tx_commit(&queue.tx, 3), CROSSVM_OK);
+    for (uint32_t i = 0; i < 3; i++) {
+        model_push();
+    }
+    CHECK_EQ(crossvm_spsc_rx_peek(&queue.rx, 4, &in), CROSSVM_OK);
+    do_pop(8);
+    CHECK_EQ(crossvm_spsc_rx_release(&queue.rx, 4), CROSSVM_INVALID);
+    CHECK_EQ(crossvm_spsc_rx_release(&queue.rx, 2), CROSSVM_OK);
+    model_pop(2);
+    do_pop(8);
+    do_pop(8);
+    check_words();
+    queue_drop(&queue);
+}
+
 static void releases_are_held_back_for_a_quarter_at_most(void)
 {
     const struct queue_options usual = {CROSSVM_WRITE_BACK, false};
@@ -445,6 +498,8 @@ int main(void)
     CASE(a_full_queue_refuses_and_counts);
     CASE(reserve_and_peek_cross_the_wrap_anywhere);
     CASE(what_is_reserved_but_not_committed_is_not_seen);
+    CASE(nothing_is_reserved_or_shown_before_it_was_asked_for);
+    CASE(push_and_pop_shrink_what_is_reserved_and_shown);
     CASE(releases_are_held_back_for_a_quarter_at_most);
     CASE(a_typed_queue_is_the_same_queue);
     return check_done();

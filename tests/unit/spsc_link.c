@@ -410,6 +410,12 @@ static void another_geometry_at_a_restart_is_refused(void)
 {
     queue_make(&queue, 64, 8, usual);
     queue_link(&queue, 8, 8);
+    unsigned char *before_a = copy_of(&queue.a);
+    CHECK_EQ(queue_tx_open(&queue, 16), CROSSVM_MISMATCH);
+    check_tx_answers(&queue.tx, CROSSVM_MISMATCH);
+    check_unchanged(&queue.a, before_a);
+    CHECK_EQ(queue_tx_open(&queue, 8), CROSSVM_OK);
+    CHECK_EQ(queue_tx_link(&queue), CROSSVM_OK);
     unsigned char *before = copy_of(&queue.b);
     CHECK_EQ(queue_rx_open(&queue, 16, 8), CROSSVM_MISMATCH);
     check_rx_answers(&queue.rx, CROSSVM_MISMATCH);
@@ -609,7 +615,10 @@ static void a_renewed_tx_part_makes_both_handles_stale(void)
     CHECK_EQ(crossvm_spsc_rx_fill(&queue.rx), CROSSVM_STALE);
     CHECK_EQ(crossvm_spsc_tx_free(&queue.tx), CROSSVM_STALE);
     check_rx_answers(&queue.rx, CROSSVM_STALE);
+    unsigned char *before = copy_of(&queue.a);
     check_tx_answers(&queue.tx, CROSSVM_STALE);
+    crossvm_spsc_tx_disarm(&queue.tx);
+    check_unchanged(&queue.a, before);
     CHECK_EQ(queue_rx_link(&queue), CROSSVM_STALE);
     CHECK_EQ(queue_tx_link(&queue), CROSSVM_STALE);
 
@@ -632,7 +641,14 @@ static void a_renewed_rx_part_makes_both_handles_stale(void)
     CHECK_EQ(crossvm_region_owner_renew(&queue.b.owner, &queue.rx_chunk), CROSSVM_OK);
     CHECK_EQ(crossvm_spsc_tx_free(&queue.tx), CROSSVM_STALE);
     CHECK_EQ(crossvm_spsc_rx_fill(&queue.rx), CROSSVM_STALE);
+    struct crossvm_spsc_peer peer = {0, 0};
+    CHECK_EQ(crossvm_spsc_tx_peer(&queue.tx, &peer), CROSSVM_STALE);
+    unsigned char *before = copy_of(&queue.b);
     check_rx_answers(&queue.rx, CROSSVM_STALE);
+    crossvm_spsc_rx_disarm(&queue.rx);
+    crossvm_spsc_rx_flush(&queue.rx);
+    /* A stale handle stores nothing where another one may be at work. */
+    check_unchanged(&queue.b, before);
     check_tx_answers(&queue.tx, CROSSVM_STALE);
 
     /* Elements have flowed: the producer's index is not 0 and never goes back. */

@@ -81,6 +81,21 @@ static void only_the_declared_parties_open_a_wake_chunk(void)
     wake_drop();
 }
 
+static void a_waiter_whose_chunk_is_gone_stores_nothing(void)
+{
+    wake_make(0);
+    struct crossvm_chunk chunk = test_find(&wake_region.reader, "state", CROSSVM_KIND_WAKE);
+    CHECK_EQ(crossvm_wake_at(&waiter, 5, 6), CROSSVM_OK);
+    CHECK_EQ(crossvm_region_owner_renew(&wake_region.owner, &chunk), CROSSVM_OK);
+    CHECK_EQ(crossvm_wake_at(&waiter, 5, 6), CROSSVM_STALE);
+    CHECK_EQ(crossvm_wake_never(&waiter), CROSSVM_STALE);
+    CHECK_EQ(crossvm_wake_always(&waiter), CROSSVM_STALE);
+    CHECK_EQ(crossvm_load_relaxed(&waiter.line->event), 0);
+    CHECK_EQ(crossvm_load_relaxed(&waiter.line->mode), 0);
+    CHECK_EQ(crossvm_load_relaxed(&waiter.line->delay_lo), 0);
+    wake_drop();
+}
+
 /* ---- the rule -------------------------------------------------------------------------------- */
 
 struct rule_case {
@@ -311,6 +326,33 @@ static void without_a_clock_or_a_delay_there_is_no_hint(void)
     wake_drop();
 }
 
+/* Nothing new, no delay: the waiter has seen what there is. */
+static void the_delay_begins_with_something_new(void)
+{
+    wake_make(0);
+    kicked_at(7, FAR);
+    CHECK_EQ(crossvm_wake_at(&waiter, 100, 50), CROSSVM_OK);
+    check_kick(7, 1000, 0, 0);
+    check_kick(7, 2000, 0, 0);
+    check_kick(8, 3000, 0, 3050);
+    check_kick(8, 3049, 0, 3050);
+    check_kick(8, 3050, 1, 0);
+    wake_drop();
+}
+
+/* A waiter that armed anew has seen what was pending. */
+static void a_new_event_begins_a_new_delay(void)
+{
+    wake_make(0);
+    kicked_at(0, FAR);
+    CHECK_EQ(crossvm_wake_at(&waiter, 100, 50), CROSSVM_OK);
+    check_kick(1, 1000, 0, 1050);
+    CHECK_EQ(crossvm_wake_at(&waiter, 200, 50), CROSSVM_OK);
+    check_kick(2, 1040, 0, 1090);
+    check_kick(3, 1060, 0, 1090);
+    wake_drop();
+}
+
 static void never_stops_the_delay(void)
 {
     wake_make(0);
@@ -528,6 +570,24 @@ static void whoever_is_about_to_sleep_nudges_unless_the_other_polls(void)
     queue_drop(&queue);
 }
 
+/* Chosen any time after open: also before the queue is up. */
+static void polling_chosen_before_the_link_stays_chosen(void)
+{
+    queue_make(&queue, 16, 8, usual);
+    REQUIRE(queue_rx_open(&queue, 16, 8) == CROSSVM_OK);
+    REQUIRE(queue_tx_open(&queue, 0) == CROSSVM_OK);
+    crossvm_spsc_tx_peer_polls(&queue.tx);
+    crossvm_spsc_rx_peer_polls(&queue.rx);
+    CHECK_EQ(queue_tx_link(&queue), CROSSVM_NOT_YET);
+    CHECK_EQ(queue_rx_link(&queue), CROSSVM_OK);
+    CHECK_EQ(queue_tx_link(&queue), CROSSVM_OK);
+    CHECK_EQ(tx_kick(), 0);
+    CHECK_EQ(crossvm_spsc_rx_kick(&queue.rx), 0);
+    CHECK_EQ(crossvm_spsc_tx_nudge(&queue.tx), 0);
+    CHECK_EQ(crossvm_spsc_rx_nudge(&queue.rx), 0);
+    queue_drop(&queue);
+}
+
 /* A handle that resumes does not know what its predecessor rang for. */
 static void the_first_kick_after_a_restart_rings(void)
 {
@@ -567,6 +627,7 @@ static void a_reader_is_rung_at_a_version(void)
 int main(void)
 {
     CASE(only_the_declared_parties_open_a_wake_chunk);
+    CASE(a_waiter_whose_chunk_is_gone_stores_nothing);
     CASE(an_event_is_rung_when_it_is_passed_and_not_before);
     CASE(an_event_is_rung_once_however_kicks_are_grouped);
     CASE(always_rings_for_whatever_was_published);
@@ -578,6 +639,8 @@ int main(void)
     CASE(only_an_armed_event_counts_as_waiting);
     CASE(below_the_watermark_the_delay_runs_from_the_first_kick);
     CASE(without_a_clock_or_a_delay_there_is_no_hint);
+    CASE(the_delay_begins_with_something_new);
+    CASE(a_new_event_begins_a_new_delay);
     CASE(never_stops_the_delay);
     CASE(a_clock_that_stands_still_or_goes_back_or_jumps_does_no_harm);
     CASE(a_delay_of_any_length_does_no_harm);
@@ -588,6 +651,7 @@ int main(void)
     CASE(arming_publishes_what_was_held_back);
     CASE(a_want_outside_the_capacity_is_invalid);
     CASE(whoever_is_about_to_sleep_nudges_unless_the_other_polls);
+    CASE(polling_chosen_before_the_link_stays_chosen);
     CASE(the_first_kick_after_a_restart_rings);
     CASE(a_reader_is_rung_at_a_version);
     return check_done();

@@ -369,6 +369,12 @@ static uint32_t large_want(uint64_t *random_state)
     return SMALL / 2 + 1 + check_random(random_state) % (SMALL / 2);
 }
 
+/* At least one, not always all: what is left makes the other's want come short. */
+static int a_part_of(int n, uint64_t *random_state)
+{
+    return n <= 1 ? 1 : 1 + (int)(check_random(random_state) % (uint32_t)n);
+}
+
 static void *greedy_producer(void *unused)
 {
     struct crossvm_pipe_tx out = {ping.tx, bell(&bells_a, PARTY_B, 0)};
@@ -379,7 +385,8 @@ static void *greedy_producer(void *unused)
     while (sent < n_rounds && check_n_failed == 0) {
         int n_free = crossvm_pipe_tx_wait(&out, large_want(&random_state), queue_deadline());
         CHECK(n_free > 0);
-        for (int i = 0; i < n_free && sent < n_rounds; i++) {
+        int n = a_part_of(n_free, &random_state);
+        for (int i = 0; i < n && sent < n_rounds; i++) {
             CHECK_EQ(crossvm_spsc_tx_push(&out.queue, &sent), CROSSVM_OK);
             sent++;
         }
@@ -401,7 +408,7 @@ static void *greedy_consumer(void *unused)
         uint32_t want = large_want(&random_state);
         int n = crossvm_pipe_rx_wait(&in, want < left ? want : left, 0, queue_deadline());
         CHECK(n > 0);
-        n = crossvm_spsc_rx_pop_n(&in.queue, got, SMALL);
+        n = crossvm_spsc_rx_pop_n(&in.queue, got, (uint32_t)a_part_of(n, &random_state));
         for (int i = 0; i < n; i++) {
             CHECK_EQ(got[i], seen);
             seen++;
