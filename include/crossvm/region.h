@@ -22,6 +22,10 @@
  *                                               it, finds the magic gone or the epoch changed
  *   chunk_ready      epoch, release          -> epoch, acquire: a chunk's generation brings its
  *                                               cleared memory
+ *   chunk_wipe       word 1 of a line = 0,   -> fences behind payloads: whoever copied such a word
+ *                    release                    as payload finds its chunk's epoch gone
+ *   chunk_writer     fence behind the epoch  -> fences behind payloads: whoever copied what the
+ *                    that a writer entered by   memory's next writer stored finds its epoch gone
  *   chunk_epoch      fence behind epoch = 0  -> fences behind payloads (slots.h, bytes.h): whoever
  *                                               copied what was cleared finds the epoch gone
  */
@@ -789,6 +793,10 @@ CROSSVM_INLINE int crossvm_i_chunk_enter(const struct crossvm_region *region,
     if (CROSSVM_LOAD_ACQUIRE(chunk_ready, &control->epoch) != chunk->generation) {
         return CROSSVM_STALE;
     }
+    if (role == CROSSVM_I_WRITER) {
+        /* What this writer stores without order brings the epoch that it entered by. */
+        CROSSVM_FENCE_RELEASE(chunk_writer, &control->epoch);
+    }
     return CROSSVM_OK;
 }
 
@@ -893,14 +901,15 @@ CROSSVM_INLINE uint64_t crossvm_i_plan_hash(const struct crossvm_region_plan *pl
 
 /* ---- the owner: memory ------------------------------------------------------------------- */
 
-/* Takes the epoch away from whatever may lie in [off, off + length): chunks begin on a line. */
+/* Takes the epoch away from whatever may lie in [off, off + length): chunks begin on a line. To the
+ * chunk in front such a word is payload: hence each is stored behind the ones before it. */
 CROSSVM_INLINE void crossvm_i_wipe_epochs(const struct crossvm_region *region, uint64_t off,
                                           uint64_t length)
 {
     for (uint64_t at = off; at < off + length; at += CROSSVM_LINE) {
         struct crossvm_chunk_shm *line =
             (struct crossvm_chunk_shm *)(void *)(region->base + (size_t)at);
-        crossvm_store_relaxed(&line->epoch, 0);
+        CROSSVM_STORE_RELEASE(chunk_wipe, &line->epoch, 0);
     }
 }
 
