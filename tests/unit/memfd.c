@@ -467,17 +467,25 @@ static void a_wrong_number_is_refused_and_what_came_is_closed(void)
     }
 }
 
-/* More than this process may open: some are cut off by the system. */
-static void cut_off(int lowest)
+/* More than this process may open: the system cuts some off. */
+static void check_cut_off(int lowest, unsigned char count, uint32_t wanted)
 {
     int in[4];
     connect_both();
-    send_raw(4, 4);
-    LIMIT(RLIMIT_NOFILE, (rlim_t)lowest + 4);
-    CHECK_EQ(crossvm_memfd_receive(sockets[1], in, 4), CROSSVM_MISMATCH);
+    send_raw(count, 4);
+    CHECK_EQ(crossvm_memfd_receive(sockets[1], in, wanted), CROSSVM_MISMATCH);
     int fd = open("/dev/null", O_RDONLY);
     CHECK_EQ(fd, lowest + 2);
+    CHECK(fd < 0 || close(fd) == 0);
     close_both();
+}
+
+static void cut_off(int lowest)
+{
+    /* Room for the two sockets and two descriptors. */
+    LIMIT(RLIMIT_NOFILE, (rlim_t)lowest + 4);
+    check_cut_off(lowest, 4, 4);
+    check_cut_off(lowest, 2, 2);
 }
 
 static void descriptors_that_are_cut_off_are_a_mismatch(void)

@@ -299,6 +299,59 @@ static void a_producer_dies_while_the_queue_comes_up(void)
     play_all(scenes, N_OF(scenes));
 }
 
+/* ---- nobody dies, but the other side looks in the middle ------------------------------------- */
+
+static void tx_looks(void *unused)
+{
+    (void)unused;
+    int status = queue_tx_link(&queue);
+    CHECK(status == CROSSVM_OK || status == CROSSVM_NOT_YET || status == CROSSVM_REFUSED);
+}
+
+static void rx_looks(void *unused)
+{
+    (void)unused;
+    int status = queue_rx_link(&queue);
+    CHECK(status == CROSSVM_OK || status == CROSSVM_NOT_YET || status == CROSSVM_REFUSED);
+}
+
+/* Lets the other side look before the first access, the second, ... of an operation. */
+static void interleave(const char *name, void (*before)(void), void (*operation)(void),
+                       void (*other)(void *unused))
+{
+    unsigned long failed_before = check_n_failed;
+    unsigned long n_seen = 1;
+    for (unsigned long n = 1; n <= n_seen; n++) {
+        before();
+        test_hook_arm(n, other, NULL);
+        operation();
+        n_seen = test_hook_disarm();
+        comes_up_and_flows();
+        CHECK_EQ(queue.tx.capacity, CAPACITY);
+        queue_drop(&queue);
+        if (check_n_failed != failed_before) {
+            printf("%s, a look before access %lu\n", name, n);
+            return;
+        }
+    }
+    printf("  %s: %lu looks\n", name, n_seen);
+}
+
+static void asked_for_half_unanswered(void)
+{
+    made();
+    REQUIRE(queue_rx_open(&queue, CAPACITY / 2, ELEM_LEN) == CROSSVM_OK);
+}
+
+static void a_look_in_the_middle_sees_one_request_or_the_other(void)
+{
+    interleave("ask, nothing answered", asked_for_half_unanswered, ask_again, tx_looks);
+    interleave("ask after a grant", asked_for_half, ask_again, tx_looks);
+    interleave("ask after a refusal", asked_for_too_much, ask_again, tx_looks);
+    interleave("grant", asked_and_open, tx_link_now, rx_looks);
+    interleave("acceptance", granted, rx_link_now, tx_looks);
+}
+
 /* ---- a side dies while elements flow --------------------------------------------------------- */
 
 static uint32_t n_in_hand;   /* elements that the operation under death is about */
@@ -720,6 +773,7 @@ int main(void)
     CASE(a_new_process_adopts_the_region_and_goes_on);
     CASE(a_consumer_dies_while_the_queue_comes_up);
     CASE(a_producer_dies_while_the_queue_comes_up);
+    CASE(a_look_in_the_middle_sees_one_request_or_the_other);
     CASE(a_consumer_dies_while_elements_flow);
     CASE(a_producer_dies_while_elements_flow);
     return check_done();
