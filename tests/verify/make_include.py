@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Copies the shipped headers for the model checker: make_include.py SOURCE TARGET [fix...]
+
+Always applied (digest): struct assignments through pointers become copies field by field, because
+GenMC takes no untyped memcpy; and private data (an entry's name and geometry, which no other thread
+writes) is judged by its first byte alone, and a region's id is one word of four in a queue's names, because each byte is an event of GenMC's, and because
+its jump threading makes a `freeze` of that code, which its interpreter does not know. Each further argument applies one proposed fix (see FIXES).
+A replacement that does not match its source is an error: the copy never falls behind silently."""
+import shutil
+import sys
+
+DIGEST = [
+    ("region.h", "    crossvm_i_format_behind(region, mapping);",
+     "    (void)crossvm_i_format_behind; /* a struct copy; here all regions are of one length */"),
+    ("region.h", "    __builtin_memset(walk, 0, sizeof(*walk));",
+     "    walk->next = 0;\n    walk->crc = 0;"),
+    ("region.h", """    if (crossvm_i_entry_judge(region, from, chunk, &field, &value) != CROSSVM_RULE_NONE) {
+        return CROSSVM_INVALID;
+    }
+    if (!crossvm_i_role""", """    (void)from;
+    (void)field;
+    (void)value;
+    if (!crossvm_i_role"""),
+    ("region.h", """    for (size_t i = 0; i < CROSSVM_NAME_LEN; i++) {
+        if (a[i] != b[i]) {""", """    for (size_t i = 0; i < 1; i++) {
+        if (a[i] != b[i]) {"""),
+    ("spsc.h", "        differ |= a->region[i] ^ b->region[i];", "        differ |= i == 0 ? a->region[i] ^ b->region[i] : 0;"),
+    ("spsc.h", "    for (unsigned i = 0; i < 4; i++) {\n        name->region[i] = crossvm_load_relaxed(peer_chunk + 2 + i);",
+     "    for (unsigned i = 0; i < 1; i++) {\n        name->region[i] = crossvm_load_relaxed(peer_chunk + 2 + i);"),
+    ("spsc.h", "    for (unsigned i = 0; i < 4; i++) {\n        crossvm_store_relaxed(peer_chunk + 2 + i, name->region[i]);",
+     "    for (unsigned i = 0; i < 1; i++) {\n        crossvm_store_relaxed(peer_chunk + 2 + i, name->region[i]);"),
+    ("spsc.h", "/* ---- what both sides share", """static inline void crossvm_i_model_chunk_copy(struct crossvm_chunk *to, const struct crossvm_chunk *from)
+{
+    to->id = from->id;
+    to->generation = from->generation;
+    to->kind = from->kind;
+    to->n = from->n;
+    to->off = from->off;
+    to->length = from->length;
+    to->len = from->len;
+    to->writer = from->writer;
+    to->reader = from->reader;
+    to->type_hash = from->type_hash;
+    to->link_id = from->link_id;
+    to->name[0] = from->name[0];
+}
+
+static inline void crossvm_i_model_name_copy(struct crossvm_i_spsc_name *to,
+                                             const struct crossvm_i_spsc_name *from)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        to->region[i] = from->region[i];
+    }
+    to->chunk = from->chunk;
+    to->generation = from->generation;
+}
+
+/* ---- what both sides share"""),
+    ("spsc.h", "    tx->chunk = *chunk;", "    crossvm_i_model_chunk_copy(&tx->chunk, chunk);"),
+    ("spsc.h", "    rx->chunk = *chunk;", "    crossvm_i_model_chunk_copy(&rx->chunk, chunk);"),
+    ("spsc.h", "    tx->granted_to = *peer;", "    crossvm_i_model_name_copy(&tx->granted_to, peer);"),
+    ("spsc.h", "    rx->accepted_from = *peer;",
+     "    crossvm_i_model_name_copy(&rx->accepted_from, peer);"),
+]
+
+FIXES = {
+    # An incarnation is even; while the next one begins it is the old one's number and 1.
+    "incarnation_odd": [
+        ("spsc.h", """    uint32_t old = crossvm_load_relaxed(incarnation);
+    while (seed == 0 || seed == old) {
+        seed++;
+    }
+    crossvm_store_relaxed(incarnation, 0);
+""", """    uint32_t old = crossvm_load_relaxed(incarnation) & ~1u;
+    seed &= ~1u;
+    while (seed == 0 || seed == old) {
+        seed += 2;
+    }
+    crossvm_store_relaxed(incarnation, old | 1);
+"""),
+        ("spsc.h", "    if (peer->incarnation == 0 || crossvm_load",
+         "    if (peer->incarnation == 0 || (peer->incarnation & 1) != 0 ||\n        crossvm_load"),
+    ],
+}
+
+
+def main():
+    source, target, fixes = sys.argv[1], sys.argv[2], sys.argv[3:]
+    fixes = list(FIXES) if fixes == ["all"] else fixes
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target)
+    edits = list(DIGEST)
+    for fix in fixes:
+        edits += FIXES[fix]
+    for name, old, new in edits:
+        path = f"{target}/crossvm/{name}"
+        text = open(path, encoding="utf-8").read()
+        if text.count(old) != 1:
+            sys.exit(f"{path}: expected once: {old!r}, found {text.count(old)}")
+        open(path, "w", encoding="utf-8").write(text.replace(old, new))
+
+
+if __name__ == "__main__":
+    main()
