@@ -141,7 +141,8 @@ static void more_than_there_is_leaves_nothing_behind(void)
         printf("  no limit on named memory here\n");
         return;
     }
-    check_cannot_create(((uint64_t)fs.f_blocks + 1) * fs.f_frsize, ENOSPC);
+    uint64_t len = ((uint64_t)fs.f_blocks + 1) * fs.f_frsize;
+    check_cannot_create(len, len > SIZE_MAX / 2 ? EFBIG : ENOSPC);
     pid_t child = test_fork();
     if (child == 0) {
         const struct rlimit limit = {4096, 4096};

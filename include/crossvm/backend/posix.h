@@ -76,9 +76,13 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_posix_clock(struct crossvm_clock_do
     }
     struct stat space;
     uint64_t number = stat("/proc/self/ns/time", &space) == 0 ? (uint64_t)space.st_ino : 0;
+    unsigned char bytes[8]; /* the same for processes of either byte order on one kernel */
+    for (unsigned i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (unsigned char)(number >> (8 * i));
+    }
     domain->kind = CROSSVM_CLOCK_MONOTONIC;
     domain->id = crossvm_fnv1a(CROSSVM_FNV1A_START, id, sizeof(id));
-    domain->id = crossvm_fnv1a(domain->id, &number, sizeof(number));
+    domain->id = crossvm_fnv1a(domain->id, bytes, sizeof(bytes));
     return CROSSVM_OK;
 }
 
