@@ -23,7 +23,7 @@
  *   156     4     producer  peer_generation its generation
  *   160     16    producer  peer_region     its region's id
  *   176     4     producer  base            tail when this incarnation began
- *   180     4     producer  incarnation     never 0, another one after each start
+ *   180     4     producer  incarnation     even, another one after each start; odd while it starts
  *   256     8     producer  n_refused_lo    pushes refused because the queue was full, two words
  *   264     8     producer  n_sent_lo       kicks that asked for a ring, two words
  *   272     8     producer  n_suppressed_lo kicks that did not, two words (all since it opened)
@@ -45,7 +45,7 @@
  *   156     4     consumer  peer_generation its generation
  *   160     16    consumer  peer_region     its region's id
  *   176     4     consumer  base            head when this incarnation began
- *   180     4     consumer  incarnation     never 0, another one after each start
+ *   180     4     consumer  incarnation     even, another one after each start; odd while it starts
  *   256     8     -         reserved_2      zero
  *   264     8     consumer  n_sent_lo       kicks that asked for a ring, two words
  *   272     8     consumer  n_suppressed_lo kicks that did not, two words (both since it opened)
@@ -74,7 +74,7 @@
  *   spsc_answers        answers, release  -> answers, acquire: a new count brings the grant's 0
  *   spsc_accept         accepted, release -> accepted, acquire: it brings the tx part's name
  *   spsc_incarnation    incarnation, rel. -> incarnation, acquire: it brings the base
- *   spsc_incarnation_words  fence behind 0 -> fence behind the base: no base of another one
+ *   spsc_incarnation_words  fence behind odd -> fence behind the base: no base of another one
  *   wake_arm, wake_kick                      wake.h
  *
  * The element copies need no order of their own: between reserve and publish, and between look and
@@ -302,19 +302,21 @@ CROSSVM_INLINE void crossvm_i_spsc_name_store(struct crossvm_le32 *peer_chunk,
 }
 
 /* Begins a new incarnation at an index. seed: boot count, counter, anything; another one each time
- * is best, and 0 or a repetition is changed. */
+ * is best, and 0 or a repetition is changed. Until all is in place the word is odd and still says
+ * which number was the last, so that none comes twice in a row whenever its side dies. */
 CROSSVM_INLINE void crossvm_i_spsc_start(struct crossvm_le32 *base,
                                          struct crossvm_le32 *incarnation, uint32_t index,
                                          uint32_t seed)
 {
-    uint32_t old = crossvm_load_relaxed(incarnation);
-    while (seed == 0 || seed == old) {
-        seed++;
+    uint32_t old = crossvm_load_relaxed(incarnation) & ~1u;
+    uint32_t next = seed << 1;
+    while (next == 0 || next == old) {
+        next += 2;
     }
-    crossvm_store_relaxed(incarnation, 0);
+    crossvm_store_relaxed(incarnation, old | 1u);
     CROSSVM_FENCE_RELEASE(spsc_incarnation_words, incarnation);
     crossvm_store_relaxed(base, index);
-    CROSSVM_STORE_RELEASE(spsc_incarnation, incarnation, seed);
+    CROSSVM_STORE_RELEASE(spsc_incarnation, incarnation, next);
 }
 
 CROSSVM_INLINE int crossvm_i_spsc_peer(const struct crossvm_le32 *base,
@@ -324,7 +326,8 @@ CROSSVM_INLINE int crossvm_i_spsc_peer(const struct crossvm_le32 *base,
     peer->incarnation = CROSSVM_LOAD_ACQUIRE(spsc_incarnation, incarnation);
     peer->base = crossvm_load_relaxed(base);
     CROSSVM_FENCE_ACQUIRE(spsc_incarnation_words, incarnation);
-    if (peer->incarnation == 0 || crossvm_load_relaxed(incarnation) != peer->incarnation) {
+    bool starting = peer->incarnation == 0 || (peer->incarnation & 1u) != 0;
+    if (starting || crossvm_load_relaxed(incarnation) != peer->incarnation) {
         return CROSSVM_NOT_YET;
     }
     return CROSSVM_OK;

@@ -562,11 +562,11 @@ static void an_incarnation_is_never_0_nor_the_one_before(void)
         CHECK(peer.incarnation != 0 && peer.incarnation != tx_before);
         tx_before = peer.incarnation;
     }
-    /* A seed of its own is taken as it is. */
+    /* A seed of its own decides alone. */
     REQUIRE(crossvm_spsc_tx_open(&queue.tx, &queue.a.owner.region, &queue.tx_chunk, 0, 4711) ==
             CROSSVM_OK);
     CHECK_EQ(crossvm_spsc_rx_peer(&queue.rx, &peer), CROSSVM_OK);
-    CHECK_EQ(peer.incarnation, 4711);
+    CHECK_EQ(peer.incarnation, 2 * 4711);
     queue_drop(&queue);
 }
 
@@ -588,11 +588,46 @@ static void the_base_separates_the_deads_elements_from_the_new_ones(void)
     CHECK_EQ(crossvm_spsc_rx_fill(&queue.rx), 7);
     drain_from(start);
     /* While one is just starting, the other is told to wait. */
-    crossvm_store_relaxed(&queue_tx_words(&queue)->incarnation, 0);
-    CHECK_EQ(crossvm_spsc_rx_peer(&queue.rx, &after), CROSSVM_NOT_YET);
-    crossvm_store_relaxed(&queue_rx_words(&queue)->incarnation, 0);
-    CHECK_EQ(crossvm_spsc_tx_peer(&queue.tx, &after), CROSSVM_NOT_YET);
+    for (uint32_t starting = 0; starting < 6; starting += 1 + starting % 2) {
+        crossvm_store_relaxed(&queue_tx_words(&queue)->incarnation, starting);
+        CHECK_EQ(crossvm_spsc_rx_peer(&queue.rx, &after), CROSSVM_NOT_YET);
+        crossvm_store_relaxed(&queue_rx_words(&queue)->incarnation, starting);
+        CHECK_EQ(crossvm_spsc_tx_peer(&queue.tx, &after), CROSSVM_NOT_YET);
+    }
     queue_drop(&queue);
+}
+
+static struct crossvm_spsc_peer first_producer;
+
+static void producer_with_the_same_seed(void)
+{
+    REQUIRE(crossvm_spsc_tx_open(&queue.tx, &queue.a.owner.region, &queue.tx_chunk, 0, 7) ==
+            CROSSVM_OK);
+}
+
+static void first_producer_is_seen(void)
+{
+    queue_up(&queue, CAPACITY, ELEM_LEN, start, usual);
+    producer_with_the_same_seed();
+    REQUIRE(crossvm_spsc_rx_peer(&queue.rx, &first_producer) == CROSSVM_OK);
+}
+
+/* The third start must not look like the first one, whatever the second came to. */
+static void the_next_is_another_one(bool second_lived)
+{
+    struct crossvm_spsc_peer peer = {0, 0};
+    if (!second_lived) {
+        producer_with_the_same_seed();
+    }
+    CHECK_EQ(crossvm_spsc_rx_peer(&queue.rx, &peer), CROSSVM_OK);
+    CHECK(peer.incarnation != first_producer.incarnation);
+}
+
+static void a_start_that_dies_does_not_hide_the_next(void)
+{
+    static const struct scene scene = {"start", first_producer_is_seen, producer_with_the_same_seed,
+                                       the_next_is_another_one};
+    play(&scene);
 }
 
 static void a_consumer_sees_again_what_it_had_not_released(void)
@@ -765,6 +800,7 @@ int main(void)
 {
     test_guard();
     CASE(an_incarnation_is_never_0_nor_the_one_before);
+    CASE(a_start_that_dies_does_not_hide_the_next);
     CASE(the_base_separates_the_deads_elements_from_the_new_ones);
     CASE(a_consumer_sees_again_what_it_had_not_released);
     CASE(an_implausible_tx_part_is_not_resumed);

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Copies the shipped headers for the model checker: make_include.py SOURCE TARGET [fix...]
+"""Copies the shipped headers for the model checker: make_include.py SOURCE TARGET
 
-Always applied (digest): struct assignments through pointers become copies field by field, because
+Struct assignments through pointers become copies field by field, because
 GenMC takes no untyped memcpy; and private data (an entry's name and geometry, which no other thread
-writes) is judged by its first byte alone, and a region's id is one word of four in a queue's names, because each byte is an event of GenMC's, and because
-its jump threading makes a `freeze` of that code, which its interpreter does not know. Each further argument applies one proposed fix (see FIXES).
+writes) is judged by its first byte alone, and a region's id is one word of four in a queue's names,
+because each byte is an event of GenMC's, and because its jump threading makes a `freeze` of that
+code, which its interpreter does not know.
+
 A replacement that does not match its source is an error: the copy never falls behind silently."""
 import shutil
 import sys
@@ -64,36 +66,11 @@ static inline void crossvm_i_model_name_copy(struct crossvm_i_spsc_name *to,
      "    crossvm_i_model_name_copy(&rx->accepted_from, peer);"),
 ]
 
-FIXES = {
-    # An incarnation is even; while the next one begins it is the old one's number and 1.
-    "incarnation_odd": [
-        ("spsc.h", """    uint32_t old = crossvm_load_relaxed(incarnation);
-    while (seed == 0 || seed == old) {
-        seed++;
-    }
-    crossvm_store_relaxed(incarnation, 0);
-""", """    uint32_t old = crossvm_load_relaxed(incarnation) & ~1u;
-    seed &= ~1u;
-    while (seed == 0 || seed == old) {
-        seed += 2;
-    }
-    crossvm_store_relaxed(incarnation, old | 1);
-"""),
-        ("spsc.h", "    if (peer->incarnation == 0 || crossvm_load",
-         "    if (peer->incarnation == 0 || (peer->incarnation & 1) != 0 ||\n        crossvm_load"),
-    ],
-}
-
-
 def main():
-    source, target, fixes = sys.argv[1], sys.argv[2], sys.argv[3:]
-    fixes = list(FIXES) if fixes == ["all"] else fixes
+    source, target = sys.argv[1:]
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
-    edits = list(DIGEST)
-    for fix in fixes:
-        edits += FIXES[fix]
-    for name, old, new in edits:
+    for name, old, new in DIGEST:
         path = f"{target}/crossvm/{name}"
         text = open(path, encoding="utf-8").read()
         if text.count(old) != 1:
