@@ -64,12 +64,14 @@ qemu-user command -v qemu-s390x
 gcc-aarch64-linux-gnu command -v aarch64-linux-gnu-gcc
 gcc-arm-linux-gnueabihf command -v arm-linux-gnueabihf-gcc
 gcc-i686-linux-gnu command -v i686-linux-gnu-gcc
+gcc-powerpc-linux-gnu command -v powerpc-linux-gnu-gcc
 gcc-powerpc64le-linux-gnu command -v powerpc64le-linux-gnu-gcc
 gcc-riscv64-linux-gnu command -v riscv64-linux-gnu-gcc
 gcc-s390x-linux-gnu command -v s390x-linux-gnu-gcc
 libc6-dev-arm64-cross test -e /usr/aarch64-linux-gnu/include/stdio.h
 libc6-dev-armhf-cross test -e /usr/arm-linux-gnueabihf/include/stdio.h
 libc6-dev-i386-cross test -e /usr/i686-linux-gnu/include/stdio.h
+libc6-dev-powerpc-cross test -e /usr/powerpc-linux-gnu/include/stdio.h
 libc6-dev-ppc64el-cross test -e /usr/powerpc64le-linux-gnu/include/stdio.h
 libc6-dev-riscv64-cross test -e /usr/riscv64-linux-gnu/include/stdio.h
 libc6-dev-s390x-cross test -e /usr/s390x-linux-gnu/include/stdio.h
@@ -158,6 +160,7 @@ if [ $quick = no ]; then
     build_cross armhf arm-linux-gnueabihf qemu-arm
     build_cross riscv64 riscv64-linux-gnu qemu-riscv64
     build_cross ppc64el powerpc64le-linux-gnu qemu-ppc64le
+    build_cross powerpc powerpc-linux-gnu qemu-ppc
     build_cross i386 i686-linux-gnu qemu-i386
 fi
 for tree in $trees; do

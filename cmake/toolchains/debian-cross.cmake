@@ -11,6 +11,7 @@ set(CMAKE_C_COMPILER "${CROSSVM_CROSS}-gcc")
 
 # QEMU's names of the processors are not always the compilers'.
 string(REGEX REPLACE "^powerpc64le$" "ppc64le" emulated "${processor}")
+string(REGEX REPLACE "^powerpc$" "ppc" emulated "${emulated}")
 string(REGEX REPLACE "^i686$" "i386" emulated "${emulated}")
 set(CMAKE_CROSSCOMPILING_EMULATOR "qemu-${emulated}")
 

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/cross/peer.c - one of two processes that share memory, each of an architecture of its own.
+ *
+ *   peer a|b PREFIX
+ *
+ * Both do the same: make a region in named memory (PREFIX-a, PREFIX-b) and map the other's
+ * read-only; compare its header and directory with what they would write; read its bytes; bring up
+ * a queue each way; let a watermark ring, send through pipes that really sleep, and publish and
+ * read snapshots, in each direction. Run by mixed.sh.
+ */
+#include <crossvm/backend/futex.h>
+#include <crossvm/backend/shm.h>
+#include <crossvm/service/pipe.h>
+
+#include <errno.h>
+#include <sched.h>
+
+#include "../support/sample.h"
+
+enum {
+    ELEMENTS = 20000,
+    VERSIONS = 3000
+};
+
+static struct sample_side side;
+static struct crossvm_mapping own_mapping;
+static struct crossvm_mapping peer_mapping;
+static struct crossvm_futex futex;
+static struct crossvm_notify notify;
+static const struct crossvm_pipe_bell tx_bell = {&notify, 0, 0, 1};
+static const struct crossvm_pipe_bell rx_bell = {&notify, 0, 1, 0};
+
+static void make_own(const char *name)
+{
+    uint64_t len;
+    sample_plan_make(&side.plan, side.party);
+    REQUIRE(crossvm_region_plan_len(&side.plan.plan, &len) == CROSSVM_OK);
+    REQUIRE(crossvm_shm_create(&own_mapping, name, len) == CROSSVM_OK);
+    REQUIRE(crossvm_region_owner_format(&side.own, &own_mapping, &side.plan.plan, side.table,
+                                        SAMPLE_TABLE_LEN) == CROSSVM_OK);
+    sample_open_own(&side, side.party);
+    sample_write_notes(&side);
+}
+
+static void attach_to_peer(const char *name)
+{
+    int status;
+    for (;;) {
+        status = crossvm_shm_open(&peer_mapping, name, CROSSVM_READ_ONLY);
+        if (status != CROSSVM_NOT_YET && !(status == CROSSVM_SYSTEM && errno == ENOENT)) {
+            break;
+        }
+        (void)sched_yield();
+    }
+    REQUIRE(status == CROSSVM_OK);
+    while ((status = crossvm_region_attach(&side.peer, &peer_mapping, side.party)) ==
+           CROSSVM_NOT_FORMATTED) {
+        (void)sched_yield();
+    }
+    REQUIRE(status == CROSSVM_OK);
+    sample_open_peer(&side);
+}
+
+/* The peer's header and directory are, byte for byte, those that this program would write. */
+static void the_bytes_are_the_same(void)
+{
+    static _Alignas(128) unsigned char mine[16384];
+    struct sample_plan plan;
+    struct crossvm_chunk table[SAMPLE_TABLE_LEN];
+    struct crossvm_region_owner owner;
+    struct crossvm_mapping mapping = own_mapping;
+    mapping.base = mine;
+    mapping.len = peer_mapping.len;
+    REQUIRE(mapping.len <= sizeof(mine));
+    sample_plan_make(&plan, side.peer.owner);
+    REQUIRE(crossvm_region_owner_format(&owner, &mapping, &plan.plan, table, SAMPLE_TABLE_LEN) ==
+            CROSSVM_OK);
+    CHECK(memcmp(mine, peer_mapping.base, (size_t)table[0].off) == 0);
+    sample_check_region(&side);
+}
+
+static void open_bells(void)
+{
+    struct crossvm_chunk out = sample_find(&side.own.region, "bell", CROSSVM_KIND_DOORBELL);
+    struct crossvm_chunk in = sample_find(&side.peer, "bell", CROSSVM_KIND_DOORBELL);
+    REQUIRE(crossvm_futex_open(&futex, &side.own.region, &out, &side.peer, &in) == CROSSVM_OK);
+    crossvm_notify_futex(&notify, &futex);
+}
+
+/* ---- queues that are waited for -------------------------------------------------------------- */
+
+static struct crossvm_pipe_tx out;
+static struct crossvm_pipe_rx in;
+
+/* The pipes take the queues over. */
+static void open_pipes(void)
+{
+    while (!sample_link_step(&side)) {
+        (void)sched_yield();
+    }
+    out.queue = side.tx;
+    out.bell = tx_bell;
+    in.queue = side.rx;
+    in.bell = rx_bell;
+}
+
+static void send(uint32_t number)
+{
+    unsigned char elem[SAMPLE_ELEM_LEN];
+    uint64_t again_ns;
+    sample_fill(elem, sizeof(elem), number);
+    while (crossvm_spsc_tx_push(&out.queue, elem) == CROSSVM_FULL) {
+        REQUIRE(crossvm_pipe_tx_wait(&out, SAMPLE_CAPACITY / 2, CROSSVM_NO_DEADLINE) > 0);
+    }
+    REQUIRE(crossvm_pipe_tx_kick(&out, &again_ns) == CROSSVM_OK);
+}
+
+static void receive(uint32_t number)
+{
+    unsigned char elem[SAMPLE_ELEM_LEN];
+    int status;
+    while ((status = crossvm_spsc_rx_pop(&in.queue, elem)) == CROSSVM_EMPTY) {
+        REQUIRE(crossvm_pipe_rx_wait(&in, 1, 0, CROSSVM_NO_DEADLINE) > 0);
+    }
+    REQUIRE(status == CROSSVM_OK);
+    check_sample(elem, sizeof(elem), number);
+    REQUIRE(crossvm_pipe_rx_kick(&in) == CROSSVM_OK);
+}
+
+/* Both have come as far as this. */
+static void meet(uint32_t number)
+{
+    send(number);
+    receive(number);
+}
+
+/* ---- in each direction ----------------------------------------------------------------------- */
+
+/* Below the watermark nobody is rung; the element that reaches it rings. */
+static void ring_at_the_watermark(void)
+{
+    unsigned char elem[SAMPLE_ELEM_LEN];
+    uint64_t again_ns;
+    receive(100); /* the other is armed */
+    for (uint32_t i = 0; i < 3; i++) {
+        sample_fill(elem, sizeof(elem), 200 + i);
+        CHECK_EQ(crossvm_spsc_tx_push(&out.queue, elem), CROSSVM_OK);
+        CHECK_EQ(crossvm_spsc_tx_kick(&out.queue, 0, &again_ns), i == 2);
+    }
+    REQUIRE(crossvm_notify_signal(&notify, 0, 0) == CROSSVM_OK);
+}
+
+static void sleep_until_the_watermark(void)
+{
+    REQUIRE(crossvm_spsc_rx_arm(&in.queue, 3, 0) == 0);
+    send(100);
+    while (crossvm_spsc_rx_fill(&in.queue) < 3) {
+        REQUIRE(crossvm_notify_wait(&notify, 0, CROSSVM_NO_DEADLINE) == CROSSVM_OK);
+    }
+    crossvm_spsc_rx_disarm(&in.queue);
+    for (uint32_t i = 0; i < 3; i++) {
+        receive(200 + i);
+    }
+}
+
+static void send_all(void)
+{
+    for (uint32_t i = 0; i < ELEMENTS; i++) {
+        send(i);
+    }
+}
+
+static void receive_all(void)
+{
+    for (uint32_t i = 0; i < ELEMENTS; i++) {
+        receive(i);
+    }
+}
+
+/* As fast as it can, until the reader has seen enough. */
+static void publish_until_told(void)
+{
+    uint32_t version = 0;
+    do {
+        sample_publish(&side, ++version);
+    } while (crossvm_spsc_rx_fill(&in.queue) == 0);
+    receive(300);
+}
+
+static void read_versions(void)
+{
+    unsigned char bytes[SAMPLE_STATE_LEN];
+    struct crossvm_snapshot_info info;
+    unsigned long n_torn = 0;
+    uint64_t n_missed = 0;
+    uint64_t last = 0;
+    for (int n = 0; n < VERSIONS;) {
+        int status = crossvm_snapshot_reader_read(&side.state_in, bytes, sizeof(bytes), &info);
+        if (status == 1) {
+            sample_check_state(bytes, &info);
+            CHECK_EQ(info.version, last + 1 + (n == 0 ? info.version - 1 : info.missed));
+            last = info.version;
+            n_missed += info.missed;
+            n++;
+        } else {
+            REQUIRE(status == 0 || status == CROSSVM_NOT_YET || status == CROSSVM_TORN);
+            n_torn += status == CROSSVM_TORN;
+            (void)sched_yield();
+        }
+    }
+    printf("%d versions read, %lu missed, %lu tries in vain\n", VERSIONS, (unsigned long)n_missed,
+           n_torn);
+    send(300);
+}
+
+static void in_turn(void (*first)(void), void (*second)(void), uint32_t number)
+{
+    meet(number);
+    (side.party == SAMPLE_A ? first : second)();
+    meet(number + 1);
+    (side.party == SAMPLE_A ? second : first)();
+}
+
+static void usage(void)
+{
+    fprintf(stderr, "usage: peer a|b PREFIX\n");
+    exit(2);
+}
+
+int main(int argc, char **argv)
+{
+    char own_name[64];
+    char peer_name[64];
+    if (argc != 3 || (strcmp(argv[1], "a") != 0 && strcmp(argv[1], "b") != 0)) {
+        usage();
+    }
+    (void)alarm(60);
+    side.party = argv[1][0] == 'a' ? SAMPLE_A : SAMPLE_B;
+    (void)snprintf(own_name, sizeof(own_name), "/%s-%s", argv[2], argv[1]);
+    (void)snprintf(peer_name, sizeof(peer_name), "/%s-%s", argv[2],
+                   side.party == SAMPLE_A ? "b" : "a");
+
+    make_own(own_name);
+    attach_to_peer(peer_name);
+    CASE(the_bytes_are_the_same);
+    open_bells();
+    open_pipes();
+    sample_check_notes(&side); /* written before the queues came up */
+    in_turn(ring_at_the_watermark, sleep_until_the_watermark, 1);
+    in_turn(send_all, receive_all, 3);
+    in_turn(publish_until_told, read_versions, 5);
+    meet(7);
+    printf("%lu rings sent, %lu not needed\n", (unsigned long)notify.n_sent,
+           (unsigned long)notify.n_suppressed);
+    CHECK(notify.n_sent > 0);
+    return check_done();
+}
