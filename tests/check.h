@@ -84,6 +84,13 @@ static inline unsigned long check_scale(void)
     return scale == 0 ? 1 : scale;
 }
 
+/* One object for each thread, in C11 and in C++. */
+#if defined(__cplusplus)
+#define CHECK_THREAD_LOCAL thread_local
+#else
+#define CHECK_THREAD_LOCAL _Thread_local
+#endif
+
 /* A small generator with a fixed start: the same numbers in every run. */
 static inline uint32_t check_random(uint64_t *state)
 {

@@ -43,26 +43,34 @@ static volatile struct {
     bool write[ACCESS_LOG_MAX];
 } access_log;
 
+static inline void access_log_default(int signal)
+{
+    struct sigaction usual;
+    memset(&usual, 0, sizeof(usual));
+    usual.sa_handler = SIG_DFL;
+    (void)sigaction(signal, &usual, NULL);
+}
+
 static inline void access_log_fault(int signal, siginfo_t *info, void *context)
 {
-    ucontext_t *machine = context;
+    ucontext_t *machine = (ucontext_t *)context;
     uintptr_t off = (uintptr_t)info->si_addr - (uintptr_t)access_log.first;
     if (signal != SIGSEGV || off >= access_log.len) {
-        (void)sigaction(SIGSEGV, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+        access_log_default(SIGSEGV);
         return;
     }
     if (access_log.n < ACCESS_LOG_MAX) {
         access_log.off[access_log.n] = off;
         access_log.write[access_log.n] = (machine->uc_mcontext.gregs[REG_ERR] & 2) != 0;
     }
-    access_log.n++;
+    access_log.n = access_log.n + 1;
     (void)mprotect(access_log.first, access_log.len, PROT_READ | PROT_WRITE);
     machine->uc_mcontext.gregs[REG_EFL] |= ACCESS_LOG_TRAP_FLAG;
 }
 
 static inline void access_log_stepped(int signal, siginfo_t *info, void *context)
 {
-    ucontext_t *machine = context;
+    ucontext_t *machine = (ucontext_t *)context;
     (void)signal;
     (void)info;
     (void)mprotect(access_log.first, access_log.len, PROT_NONE);
@@ -72,8 +80,12 @@ static inline void access_log_stepped(int signal, siginfo_t *info, void *context
 /* From now on every access to [first, first + len), whole pages, is logged. */
 static inline void access_log_begin(unsigned char *first, size_t len)
 {
-    struct sigaction fault = {.sa_sigaction = access_log_fault, .sa_flags = SA_SIGINFO};
-    struct sigaction stepped = {.sa_sigaction = access_log_stepped, .sa_flags = SA_SIGINFO};
+    struct sigaction fault;
+    memset(&fault, 0, sizeof(fault));
+    fault.sa_sigaction = access_log_fault;
+    fault.sa_flags = SA_SIGINFO;
+    struct sigaction stepped = fault;
+    stepped.sa_sigaction = access_log_stepped;
     access_log.first = first;
     access_log.len = len;
     access_log.n = 0;
@@ -84,10 +96,9 @@ static inline void access_log_begin(unsigned char *first, size_t len)
 
 static inline void access_log_end(void)
 {
-    struct sigaction usual = {.sa_handler = SIG_DFL};
     REQUIRE(mprotect(access_log.first, access_log.len, PROT_READ | PROT_WRITE) == 0);
-    REQUIRE(sigaction(SIGSEGV, &usual, NULL) == 0);
-    REQUIRE(sigaction(SIGTRAP, &usual, NULL) == 0);
+    access_log_default(SIGSEGV);
+    access_log_default(SIGTRAP);
 }
 
 #endif

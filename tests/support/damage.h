@@ -21,9 +21,9 @@ struct damage_image {
 
 static inline void damage_take(struct damage_image *image, const struct crossvm_mapping *mapping)
 {
-    image->base = mapping->base;
+    image->base = (unsigned char *)mapping->base;
     image->len = (size_t)mapping->len;
-    image->bytes = malloc(image->len);
+    image->bytes = (unsigned char *)malloc(image->len);
     REQUIRE(image->bytes != NULL);
     memcpy(image->bytes, image->base, image->len);
 }
@@ -80,7 +80,7 @@ static inline void damage_put_pair(void *base, uint64_t off, uint64_t value)
 
 static inline bool damage_is_zero(const void *bytes, size_t len)
 {
-    const unsigned char *at = bytes;
+    const unsigned char *at = (const unsigned char *)bytes;
     for (size_t i = 0; i < len; i++) {
         if (at[i] != 0) {
             return false;
@@ -189,8 +189,9 @@ static inline void damage_guarded_make(struct damage_guarded *guarded, size_t le
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t pages = (len + page - 1) / page * page;
     guarded->map_len = pages + 2 * page;
-    guarded->map = mmap(NULL, guarded->map_len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(guarded->map != MAP_FAILED);
+    void *map = mmap(NULL, guarded->map_len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(map != MAP_FAILED);
+    guarded->map = (unsigned char *)map;
     guarded->first = guarded->map + page;
     guarded->end = guarded->first + pages;
     REQUIRE(mprotect(guarded->first, pages, PROT_READ | PROT_WRITE) == 0);

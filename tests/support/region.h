@@ -25,6 +25,15 @@ enum {
     TEST_TABLE_LEN = 64
 };
 
+/* A plan without ids and clock, where C11 and C++17 want a constant. */
+#define TEST_PLAN(chunks, n_chunks, capacity, granule, spare_len, owner)           \
+    {                                                                              \
+        (chunks), (n_chunks), (capacity), (granule), (spare_len), (owner), {0}, 0, \
+        {                                                                          \
+            0, 0, 0                                                                \
+        }                                                                          \
+    }
+
 struct test_region {
     struct crossvm_mapping writable;
     struct crossvm_mapping read_only;

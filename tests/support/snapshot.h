@@ -19,12 +19,8 @@ struct test_snapshot {
 
 static inline struct crossvm_chunk_decl test_snapshot_decl(uint32_t n_slots, uint32_t payload_len)
 {
-    const struct crossvm_chunk_decl decl = {.name = "state",
-                                            .kind = CROSSVM_KIND_SNAPSHOT,
-                                            .n = n_slots,
-                                            .len = payload_len,
-                                            .writer = PARTY_A,
-                                            .reader = PARTY_B};
+    const struct crossvm_chunk_decl decl = {
+        "state", CROSSVM_KIND_SNAPSHOT, n_slots, payload_len, PARTY_A, PARTY_B, 0, 0};
     return decl;
 }
 
@@ -33,7 +29,7 @@ static inline void test_snapshot_make(struct test_snapshot *snap, uint32_t n_slo
                                       uint32_t payload_len)
 {
     const struct crossvm_chunk_decl decl = test_snapshot_decl(n_slots, payload_len);
-    const struct crossvm_region_plan plan = {.chunks = &decl, .n_chunks = 1, .owner = PARTY_A};
+    const struct crossvm_region_plan plan = TEST_PLAN(&decl, 1, 0, 0, 0, PARTY_A);
     test_region_make(&snap->region, &plan, PARTY_B);
     snap->chunk = test_find(&snap->region.reader, "state", CROSSVM_KIND_SNAPSHOT);
     REQUIRE(crossvm_snapshot_writer_open(&snap->writer, &snap->region.owner.region, &snap->chunk) ==
@@ -58,7 +54,7 @@ static inline uint64_t test_payload_word(uint64_t version, size_t index)
 
 static inline void test_payload_fill(void *payload, size_t len, uint64_t version)
 {
-    unsigned char *to = payload;
+    unsigned char *to = (unsigned char *)payload;
     for (size_t off = 0; off < len; off += 8) {
         uint64_t word = test_payload_word(version, off / 8);
         memcpy(to + off, &word, len - off < 8 ? len - off : 8);
@@ -68,7 +64,7 @@ static inline void test_payload_fill(void *payload, size_t len, uint64_t version
 /* Whether every byte is the version's own: any mixture of two versions is noticed. */
 static inline bool test_payload_ok(const void *payload, size_t len, uint64_t version)
 {
-    const unsigned char *from = payload;
+    const unsigned char *from = (const unsigned char *)payload;
     for (size_t off = 0; off < len; off += 8) {
         uint64_t word = test_payload_word(version, off / 8);
         if (memcmp(from + off, &word, len - off < 8 ? len - off : 8) != 0) {
@@ -91,7 +87,7 @@ static inline uint64_t test_published_ns(uint64_t version)
 /* Publishes the writer's next version, of len bytes; the status. */
 static inline int test_publish(struct crossvm_snapshot_writer *writer, uint32_t len)
 {
-    static _Thread_local unsigned char payload[TEST_PAYLOAD_MAX];
+    static CHECK_THREAD_LOCAL unsigned char payload[TEST_PAYLOAD_MAX];
     uint64_t version = crossvm_snapshot_writer_version(writer) + 1;
     test_payload_fill(payload, len, version);
     return crossvm_snapshot_writer_publish(writer, payload, len, test_sampled_ns(version),
@@ -110,7 +106,8 @@ static inline bool test_read_ok(const struct crossvm_snapshot_info *info, const 
 
 static inline struct crossvm_slots_shm *test_snapshot_control(const struct test_snapshot *snap)
 {
-    return (void *)((unsigned char *)snap->region.writable.base + snap->chunk.off);
+    void *at = (unsigned char *)snap->region.writable.base + snap->chunk.off;
+    return (struct crossvm_slots_shm *)at;
 }
 
 /* Offset of a version's slot from the region's base, as the table in snapshot.h says. */
@@ -123,8 +120,8 @@ static inline uint64_t test_snapshot_slot_off(const struct test_snapshot *snap, 
 static inline struct crossvm_slot_shm *test_snapshot_slot(const struct test_snapshot *snap,
                                                           uint64_t version)
 {
-    return (void *)((unsigned char *)snap->region.writable.base +
-                    test_snapshot_slot_off(snap, version));
+    void *at = (unsigned char *)snap->region.writable.base + test_snapshot_slot_off(snap, version);
+    return (struct crossvm_slot_shm *)at;
 }
 
 /* Words and payloads as a writer has left them whose newest version is `version`: so that tests

@@ -12,40 +12,19 @@ enum {
 };
 
 static const struct crossvm_chunk_decl planned[N_CHUNKS] = {
-    {.name = "state",
-     .kind = CROSSVM_KIND_SNAPSHOT,
-     .n = 2,
-     .len = 64,
-     .writer = PARTY_A,
-     .reader = CROSSVM_ANYONE,
-     .type_hash = 7},
-    {.name = "config",
-     .kind = CROSSVM_KIND_BYTES,
-     .len = 100,
-     .writer = PARTY_A,
-     .reader = PARTY_B},
-    {.name = "log",
-     .kind = CROSSVM_KIND_SPSC_TX,
-     .n = 2,
-     .len = 8,
-     .writer = PARTY_A,
-     .reader = PARTY_B,
-     .link_id = 5},
+    {"state", CROSSVM_KIND_SNAPSHOT, 2, 64, PARTY_A, CROSSVM_ANYONE, 7, 0},
+    {"config", CROSSVM_KIND_BYTES, 0, 100, PARTY_A, PARTY_B, 0, 0},
+    {"log", CROSSVM_KIND_SPSC_TX, 2, 8, PARTY_A, PARTY_B, 0, 5},
 };
 
 static const struct crossvm_chunk_decl late = {
-    .name = "late", .kind = CROSSVM_KIND_BYTES, .len = 128, .writer = PARTY_A, .reader = PARTY_B};
+    "late", CROSSVM_KIND_BYTES, 0, 128, PARTY_A, PARTY_B, 0, 0};
 static const struct crossvm_chunk_decl later = {
-    .name = "later", .kind = CROSSVM_KIND_BYTES, .len = 128, .writer = PARTY_A, .reader = PARTY_B};
+    "later", CROSSVM_KIND_BYTES, 0, 128, PARTY_A, PARTY_B, 0, 0};
 
 static struct crossvm_region_plan the_plan(void)
 {
-    struct crossvm_region_plan plan = {.chunks = planned,
-                                       .n_chunks = N_CHUNKS,
-                                       .capacity = CAPACITY,
-                                       .granule = 128,
-                                       .spare_len = 1024,
-                                       .owner = PARTY_A};
+    struct crossvm_region_plan plan = TEST_PLAN(planned, N_CHUNKS, CAPACITY, 128, 1024, PARTY_A);
     return plan;
 }
 
@@ -281,12 +260,10 @@ static void the_regions_id_link_and_clock_stay(void)
 /* Another kind that needs as many bytes: only the hash tells. */
 static void another_kind_is_another_plan(void)
 {
-    static const struct crossvm_chunk_decl wake = {
-        .name = "x", .kind = CROSSVM_KIND_WAKE, .writer = PARTY_A};
-    static const struct crossvm_chunk_decl rx = {
-        .name = "x", .kind = CROSSVM_KIND_SPSC_RX, .writer = PARTY_A};
-    struct crossvm_region_plan one = {.chunks = &wake, .n_chunks = 1, .owner = PARTY_A};
-    struct crossvm_region_plan two = {.chunks = &rx, .n_chunks = 1, .owner = PARTY_A};
+    static const struct crossvm_chunk_decl wake = {"x", CROSSVM_KIND_WAKE, 0, 0, PARTY_A, 0, 0, 0};
+    static const struct crossvm_chunk_decl rx = {"x", CROSSVM_KIND_SPSC_RX, 0, 0, PARTY_A, 0, 0, 0};
+    struct crossvm_region_plan one = TEST_PLAN(&wake, 1, 0, 0, 0, PARTY_A);
+    struct crossvm_region_plan two = TEST_PLAN(&rx, 1, 0, 0, 0, PARTY_A);
     struct test_region made;
     test_region_make(&made, &one, PARTY_B);
     CHECK_EQ(crossvm_region_owner_adopt(&successor, &made.writable, &two, table, CAPACITY),
@@ -299,10 +276,9 @@ static void another_kind_is_another_plan(void)
 /* Another granule that comes to the same length and the same places. */
 static void another_granule_is_another_plan(void)
 {
-    static const struct crossvm_chunk_decl whole = {
-        .name = "x", .kind = CROSSVM_KIND_BYTES, .len = 896, .writer = PARTY_A};
-    struct crossvm_region_plan one = {
-        .chunks = &whole, .n_chunks = 1, .granule = 128, .spare_len = 1024, .owner = PARTY_A};
+    static const struct crossvm_chunk_decl whole = {"x", CROSSVM_KIND_BYTES, 0, 896, PARTY_A, 0, 0,
+                                                    0};
+    struct crossvm_region_plan one = TEST_PLAN(&whole, 1, 0, 128, 1024, PARTY_A);
     struct crossvm_region_plan two = one;
     struct test_region made;
     uint64_t len, same = 0;
@@ -321,7 +297,7 @@ static void another_granule_is_another_plan(void)
 /* Another capacity that comes to the same length. */
 static void another_capacity_is_another_plan(void)
 {
-    struct crossvm_region_plan one = {.capacity = 1, .granule = 4096, .owner = PARTY_A};
+    struct crossvm_region_plan one = TEST_PLAN(NULL, 0, 1, 4096, 0, PARTY_A);
     struct crossvm_region_plan two = one;
     struct test_region made;
     two.capacity = 2;
@@ -372,7 +348,7 @@ static void one_name_twice_is_corrupt(void)
     uint32_t total;
     begin();
     REQUIRE(crossvm_region_owner_allocate(&region.owner, &late, &chunk) == CROSSVM_OK);
-    unsigned char *base = region.writable.base;
+    unsigned char *base = (unsigned char *)region.writable.base;
     uint64_t entry = damage_entry_off(base, N_CHUNKS);
     memset(base + entry + ENTRY_NAME, 0, 48);
     memcpy(base + entry + ENTRY_NAME, "config", 6);
@@ -406,7 +382,7 @@ static void adopt_and_find_say_where_the_second_name_stands(void)
     struct crossvm_chunk chunk;
     begin();
     REQUIRE(crossvm_region_owner_allocate(&region.owner, &late, &chunk) == CROSSVM_OK);
-    unsigned char *base = region.writable.base;
+    unsigned char *base = (unsigned char *)region.writable.base;
     uint64_t entry = damage_entry_off(base, N_CHUNKS);
     memset(base + entry + ENTRY_NAME, 0, 48);
     memcpy(base + entry + ENTRY_NAME, "config", 6);
@@ -444,7 +420,7 @@ static void a_counter_that_fell_back_is_corrupt(void)
 /* One counter numbers chunks and formats: behind the region's epoch, too, it would repeat. */
 static void a_counter_behind_the_regions_epoch_is_corrupt(void)
 {
-    struct crossvm_region_plan empty = {.capacity = CAPACITY, .granule = 128, .owner = PARTY_A};
+    struct crossvm_region_plan empty = TEST_PLAN(NULL, 0, CAPACITY, 128, 0, PARTY_A);
     struct damage_image image;
     struct test_region made;
     test_region_make(&made, &empty, PARTY_B);
@@ -515,7 +491,7 @@ static void no_epoch_is_left_in_free_memory(void)
 {
     begin();
     const struct crossvm_chunk *last = &region.table[N_CHUNKS - 1];
-    unsigned char *base = region.writable.base;
+    unsigned char *base = (unsigned char *)region.writable.base;
     for (uint64_t at = last->off + last->length; at < region.writable.len; at += 128) {
         damage_put(base, at + 4, 0xdeadbeef);
     }
@@ -550,7 +526,7 @@ static void the_directory_goes_on_past_version_2_to_the_32(void)
     struct crossvm_chunk chunk;
     uint32_t total;
     begin();
-    unsigned char *base = region.writable.base;
+    unsigned char *base = (unsigned char *)region.writable.base;
     REQUIRE(crossvm_region_owner_allocate(&region.owner, &late, &chunk) == CROSSVM_OK);
     uint64_t slot = damage_slot_off(2, CAPACITY);
     damage_put_pair(base, slot + SLOT_MARK, 2 * version);

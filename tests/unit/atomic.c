@@ -235,9 +235,11 @@ static void a_read_is_these_accesses(void)
     test_snapshot_make(&snap, 4, LEN);
     for (uint64_t version = 1; version <= 9; version++) {
         /* The reader's own mapping of the same memory. */
-        unsigned char *base = snap.region.read_only.base;
-        struct crossvm_slots_shm *control = (void *)(base + snap.chunk.off);
-        struct crossvm_slot_shm *slot = (void *)(base + test_snapshot_slot_off(&snap, version));
+        unsigned char *base = (unsigned char *)snap.region.read_only.base;
+        struct crossvm_slots_shm *control =
+            (struct crossvm_slots_shm *)(void *)(base + snap.chunk.off);
+        struct crossvm_slot_shm *slot =
+            (struct crossvm_slot_shm *)(void *)(base + test_snapshot_slot_off(&snap, version));
         const struct step steps[] = {
             LOAD(control->latest),    LOAD(control->epoch),
             LOAD(slot->hi),           LOAD(slot->mark),
@@ -267,22 +269,12 @@ struct queue {
 
 static void queue_make(struct queue *queue, uint32_t capacity)
 {
-    const struct crossvm_chunk_decl tx_decl = {.name = "queue",
-                                               .kind = CROSSVM_KIND_SPSC_TX,
-                                               .n = capacity,
-                                               .len = LEN,
-                                               .writer = PARTY_A,
-                                               .reader = PARTY_B,
-                                               .link_id = 1};
-    const struct crossvm_chunk_decl rx_decl = {.name = "queue",
-                                               .kind = CROSSVM_KIND_SPSC_RX,
-                                               .writer = PARTY_B,
-                                               .reader = PARTY_A,
-                                               .link_id = 1};
-    const struct crossvm_region_plan tx_plan = {
-        .chunks = &tx_decl, .n_chunks = 1, .owner = PARTY_A, .region_id = {1}};
-    const struct crossvm_region_plan rx_plan = {
-        .chunks = &rx_decl, .n_chunks = 1, .owner = PARTY_B, .region_id = {2}};
+    const struct crossvm_chunk_decl tx_decl = {
+        "queue", CROSSVM_KIND_SPSC_TX, capacity, LEN, PARTY_A, PARTY_B, 0, 1};
+    const struct crossvm_chunk_decl rx_decl = {
+        "queue", CROSSVM_KIND_SPSC_RX, 0, 0, PARTY_B, PARTY_A, 0, 1};
+    const struct crossvm_region_plan tx_plan = {&tx_decl, 1, 0, 0, 0, PARTY_A, {1}, 0, {0, 0, 0}};
+    const struct crossvm_region_plan rx_plan = {&rx_decl, 1, 0, 0, 0, PARTY_B, {2}, 0, {0, 0, 0}};
     test_region_make(&queue->of_producer, &tx_plan, PARTY_B);
     test_region_make(&queue->of_consumer, &rx_plan, PARTY_A);
     struct crossvm_chunk tx_chunk =

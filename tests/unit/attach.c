@@ -18,23 +18,14 @@ enum {
 };
 
 static const struct crossvm_chunk_decl planned[N_PLANNED] = {
-    {.name = "state",
-     .kind = CROSSVM_KIND_SNAPSHOT,
-     .n = 2,
-     .len = 64,
-     .writer = PARTY_A,
-     .reader = CROSSVM_ANYONE,
-     .type_hash = 7},
-    {.name = "a-name-of-47-characters/which-is-the-longest.xx",
-     .kind = CROSSVM_KIND_BYTES,
-     .len = 100,
-     .writer = PARTY_A,
-     .reader = PARTY_B},
-    {.name = "bell", .kind = CROSSVM_KIND_DOORBELL, .n = 2, .writer = PARTY_A, .reader = PARTY_B},
+    {"state", CROSSVM_KIND_SNAPSHOT, 2, 64, PARTY_A, CROSSVM_ANYONE, 7, 0},
+    {"a-name-of-47-characters/which-is-the-longest.xx", CROSSVM_KIND_BYTES, 0, 100, PARTY_A,
+     PARTY_B, 0, 0},
+    {"bell", CROSSVM_KIND_DOORBELL, 2, 0, PARTY_A, PARTY_B, 0, 0},
 };
 
-static const struct crossvm_chunk_decl added = {
-    .name = "late", .kind = CROSSVM_KIND_WAKE, .writer = PARTY_A, .reader = PARTY_B};
+static const struct crossvm_chunk_decl added = {"late",  CROSSVM_KIND_WAKE, 0, 0,
+                                                PARTY_A, PARTY_B,           0, 0};
 
 /* What the table needs to know of each entry: where it lies, and which n and len suit it. */
 static const struct entry_facts {
@@ -54,13 +45,9 @@ static const struct entry_facts {
 
 static struct crossvm_region_plan the_plan(void)
 {
-    struct crossvm_region_plan plan = {.chunks = planned,
-                                       .n_chunks = N_PLANNED,
-                                       .capacity = CAPACITY,
-                                       .granule = GRANULE,
-                                       .spare_len = SPARE_LEN,
-                                       .owner = PARTY_A,
-                                       .link_id = 0x1122334455667788u};
+    struct crossvm_region_plan plan = {planned, N_PLANNED,           CAPACITY,
+                                       GRANULE, SPARE_LEN,           PARTY_A,
+                                       {0},     0x1122334455667788u, {0, 0, 0}};
     for (unsigned i = 0; i < 16; i++) {
         plan.region_id[i] = (uint8_t)(0x20 + i);
     }
@@ -87,8 +74,9 @@ static void begin(uint32_t directory_version)
     struct crossvm_chunk chunk;
     plan = the_plan();
     damage_guarded_make(&memory, REGION_LEN);
-    mapping = (struct crossvm_mapping){
-        .base = memory.end - REGION_LEN, .len = REGION_LEN, .access = CROSSVM_READ_WRITE};
+    mapping.base = memory.end - REGION_LEN;
+    mapping.len = REGION_LEN;
+    mapping.access = CROSSVM_READ_WRITE;
     REQUIRE(crossvm_region_owner_format(&owner, &mapping, &plan, table, CAPACITY) == CROSSVM_OK);
     if (directory_version == 2) {
         REQUIRE(crossvm_region_owner_allocate(&owner, &added, &chunk) == CROSSVM_OK);
@@ -270,7 +258,7 @@ static struct outcome judge_next(const struct damaged *damaged, uint64_t behind)
 static struct outcome judge_off(const struct damaged *damaged)
 {
     uint32_t i = damaged->entry;
-    uint64_t from = i == 0 ? CHUNKS_OFF : entries[i - 1].off + entries[i - 1].length;
+    uint64_t from = i == 0 ? (uint64_t)CHUNKS_OFF : entries[i - 1].off + entries[i - 1].length;
     if (damaged->value % GRANULE != 0 || damaged->value < from || damaged->value > REGION_LEN) {
         return broken(CROSSVM_RULE_ENTRY_OFFSET, damaged->off);
     }
@@ -557,7 +545,7 @@ static uint64_t field_value(const struct field *field, uint64_t off)
 /* One byte takes one value. */
 static void try_value(struct attempt *attempt, unsigned value, bool adopt)
 {
-    unsigned char *bytes = mapping.base;
+    unsigned char *bytes = (unsigned char *)mapping.base;
     struct damaged *damaged = &attempt->damaged;
     struct crossvm_region region;
     uint64_t at = damaged->off + damaged->byte;
@@ -594,8 +582,11 @@ static bool is_tried(uint32_t byte, unsigned value)
 static void try_field(const struct field *field, enum part part, uint64_t from, uint32_t entry)
 {
     for (int checksums = LEFT; checksums <= RECOMPUTED; checksums++) {
-        struct attempt attempt = {
-            .field = field, .part = part, .checksums = (enum checksums)checksums};
+        struct attempt attempt;
+        memset(&attempt, 0, sizeof(attempt));
+        attempt.field = field;
+        attempt.part = part;
+        attempt.checksums = (enum checksums)checksums;
         attempt.damaged.entry = entry;
         attempt.damaged.off = from + field->off;
         if (checksums == RECOMPUTED && (field->rule == CROSSVM_RULE_HEADER_CHECKSUM ||
@@ -669,10 +660,10 @@ static void bytes_that_are_not_in_use_are_not_judged(void)
 {
     struct crossvm_region region;
     begin(1);
-    unsigned char *bytes = mapping.base;
+    unsigned char *bytes = (unsigned char *)mapping.base;
     for (unsigned value = 1; value < 256; value++) {
         memset(bytes + damage_slot_off(0, CAPACITY), (int)value,
-               SLOT_HEADER_LEN + CAPACITY * ENTRY_LEN);
+               SLOT_HEADER_LEN + (size_t)CAPACITY * ENTRY_LEN);
         memset(bytes + entry_at(n_entries), (int)value, ENTRY_LEN * (CAPACITY - n_entries));
         memset(bytes + CHUNKS_OFF, (int)value, REGION_LEN - CHUNKS_OFF);
         CHECK_EQ(crossvm_region_attach(&region, &mapping, PARTY_B), CROSSVM_OK);
@@ -725,7 +716,7 @@ static int attach_truncated(size_t len)
     unsigned char *base = memory.end - room;
     memcpy(base, whole.bytes, len);
     memset(base + len, 0xff, room - len);
-    struct crossvm_mapping part = {.base = base, .len = len, .access = CROSSVM_READ_ONLY};
+    struct crossvm_mapping part = {base, len, CROSSVM_READ_ONLY, CROSSVM_WRITE_BACK};
     int status = crossvm_region_attach(&region, &part, PARTY_B);
     return status;
 }
@@ -747,9 +738,8 @@ static void nothing_in_front_or_behind_is_touched(void)
     struct crossvm_region region;
     begin(2);
     memcpy(memory.first, whole.bytes, REGION_LEN);
-    struct crossvm_mapping front = {.base = memory.first,
-                                    .len = (uint64_t)(memory.end - memory.first),
-                                    .access = CROSSVM_READ_ONLY};
+    struct crossvm_mapping front = {memory.first, (uint64_t)(memory.end - memory.first),
+                                    CROSSVM_READ_ONLY, CROSSVM_WRITE_BACK};
     CHECK_EQ(crossvm_region_attach(&region, &front, PARTY_B), CROSSVM_OK);
     CHECK_EQ(region.length, REGION_LEN);
     end();

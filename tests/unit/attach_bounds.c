@@ -14,25 +14,11 @@ enum {
 };
 
 static const struct crossvm_chunk_decl planned[2] = {
-    {.name = "state",
-     .kind = CROSSVM_KIND_SNAPSHOT,
-     .n = 2,
-     .len = 64,
-     .writer = PARTY_A,
-     .reader = CROSSVM_ANYONE},
-    {.name = "config",
-     .kind = CROSSVM_KIND_BYTES,
-     .len = 100,
-     .writer = PARTY_A,
-     .reader = PARTY_B},
+    {"state", CROSSVM_KIND_SNAPSHOT, 2, 64, PARTY_A, CROSSVM_ANYONE, 0, 0},
+    {"config", CROSSVM_KIND_BYTES, 0, 100, PARTY_A, PARTY_B, 0, 0},
 };
 
-static const struct crossvm_region_plan plan = {.chunks = planned,
-                                                .n_chunks = 2,
-                                                .capacity = CAPACITY,
-                                                .granule = 128,
-                                                .spare_len = 512,
-                                                .owner = PARTY_A};
+static const struct crossvm_region_plan plan = TEST_PLAN(planned, 2, CAPACITY, 128, 512, PARTY_A);
 
 static struct crossvm_mapping writable, read_only;
 static struct damage_image whole;

@@ -22,9 +22,9 @@ static bool owner_ended;
 static int reader_stops[2];
 static int owner_stop;
 
-static _Thread_local bool is_owner;
-static _Thread_local bool is_reader;
-static _Thread_local int n_accesses;
+static CHECK_THREAD_LOCAL bool is_owner;
+static CHECK_THREAD_LOCAL bool is_reader;
+static CHECK_THREAD_LOCAL int n_accesses;
 
 static void owner_turn(void)
 {

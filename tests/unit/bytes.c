@@ -20,21 +20,12 @@ struct settings {
 };
 
 static const struct crossvm_chunk_decl planned[3] = {
-    {.name = "before",
-     .kind = CROSSVM_KIND_BYTES,
-     .len = 128,
-     .writer = PARTY_A,
-     .reader = PARTY_B},
-    {.name = "data", .kind = CROSSVM_KIND_BYTES, .len = LEN, .writer = PARTY_A, .reader = PARTY_B},
-    {.name = "behind",
-     .kind = CROSSVM_KIND_BYTES,
-     .len = 128,
-     .writer = PARTY_A,
-     .reader = PARTY_B},
+    {"before", CROSSVM_KIND_BYTES, 0, 128, PARTY_A, PARTY_B, 0, 0},
+    {"data", CROSSVM_KIND_BYTES, 0, LEN, PARTY_A, PARTY_B, 0, 0},
+    {"behind", CROSSVM_KIND_BYTES, 0, 128, PARTY_A, PARTY_B, 0, 0},
 };
 
-static const struct crossvm_region_plan plan = {
-    .chunks = planned, .n_chunks = 3, .granule = 128, .owner = PARTY_A};
+static const struct crossvm_region_plan plan = TEST_PLAN(planned, 3, 0, 128, 0, PARTY_A);
 
 static struct test_region region;
 static struct crossvm_chunk chunk;
@@ -68,7 +59,7 @@ static void end(void)
 /* Private memory of exactly the size that is copied, so that a sanitizer sees one byte more. */
 static unsigned char *pattern(size_t len, unsigned start)
 {
-    unsigned char *bytes = malloc(len == 0 ? 1 : len);
+    unsigned char *bytes = (unsigned char *)malloc(len == 0 ? 1 : len);
     REQUIRE(bytes != NULL);
     for (size_t i = 0; i < len; i++) {
         bytes[i] = (unsigned char)(start + i * 7 + 1);
@@ -155,12 +146,7 @@ static void sums_that_overflow_are_outside(void)
 static void fields_are_written_and_read_by_name(void)
 {
     struct settings whole;
-    struct settings want = {.mode = 3,
-                            .port = 0x1234,
-                            .rate = 0xdeadbeef,
-                            .limit = 0x0102030405060708u,
-                            .name = "ten-bytes!",
-                            .offset = -5};
+    struct settings want = {3, 0x1234, 0xdeadbeef, 0x0102030405060708u, "ten-bytes!", -5};
     struct settings got;
     memset(&got, 0, sizeof(got));
     begin();

@@ -11,6 +11,7 @@
 
 #include <crossvm/copy.h>
 
+#include <stdalign.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -48,9 +49,9 @@ enum {
     N_PATHS = sizeof(in_paths) / sizeof(in_paths[0])
 };
 
-static _Alignas(64) unsigned char source[ARENA];
-static _Alignas(64) unsigned char target[ARENA];
-static _Alignas(64) unsigned char before[ARENA];
+alignas(64) static unsigned char source[ARENA];
+alignas(64) static unsigned char target[ARENA];
+alignas(64) static unsigned char before[ARENA];
 
 /* What lies around a copy: each byte another one, so that a moved neighbour shows. */
 static void fill(unsigned char *bytes, size_t len, unsigned start)
@@ -118,8 +119,9 @@ static void every_length_and_alignment_is_exact(void)
 /* One page between two that nobody may touch. */
 static unsigned char *guarded_page(size_t page)
 {
-    unsigned char *three = mmap(NULL, 3 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(three != MAP_FAILED);
+    void *map = mmap(NULL, 3 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(map != MAP_FAILED);
+    unsigned char *three = (unsigned char *)map;
     REQUIRE(mprotect(three + page, page, PROT_READ | PROT_WRITE) == 0);
     return three + page;
 }
@@ -158,7 +160,7 @@ static void nothing_beyond_the_page_is_touched(void)
 
 static void zero_clears_exactly_what_it_was_given(void)
 {
-    static const unsigned char zeros[ARENA];
+    static const unsigned char zeros[ARENA] = {0};
     fill(before, sizeof(before), 77);
     for (size_t off = MARGIN; off < MARGIN + 64; off += 8) {
         for (size_t len = 0; len <= 4096; len += len < 256 ? 8 : 960) {

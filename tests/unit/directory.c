@@ -13,26 +13,16 @@ enum {
 };
 
 static const struct crossvm_chunk_decl planned[2] = {
-    {.name = "state",
-     .kind = CROSSVM_KIND_SNAPSHOT,
-     .n = 2,
-     .len = 64,
-     .writer = PARTY_A,
-     .reader = CROSSVM_ANYONE,
-     .type_hash = 7},
-    {.name = "state", .kind = CROSSVM_KIND_BYTES, .len = 100, .writer = PARTY_A, .reader = PARTY_B},
+    {"state", CROSSVM_KIND_SNAPSHOT, 2, 64, PARTY_A, CROSSVM_ANYONE, 7, 0},
+    {"state", CROSSVM_KIND_BYTES, 0, 100, PARTY_A, PARTY_B, 0, 0},
 };
 
-static const struct crossvm_region_plan plan = {.chunks = planned,
-                                                .n_chunks = 2,
-                                                .capacity = CAPACITY,
-                                                .granule = 128,
-                                                .spare_len = 6 * UNIT,
-                                                .owner = PARTY_A};
+static const struct crossvm_region_plan plan =
+    TEST_PLAN(planned, 2, CAPACITY, 128, 6 * UNIT, PARTY_A);
 
 /* No chunk is planned: all of the memory is spare, six units of it. */
-static const struct crossvm_region_plan empty_plan = {
-    .n_chunks = 0, .capacity = CAPACITY, .granule = 128, .spare_len = 6 * UNIT, .owner = PARTY_A};
+static const struct crossvm_region_plan empty_plan =
+    TEST_PLAN(NULL, 0, CAPACITY, 128, 6 * UNIT, PARTY_A);
 
 static struct test_region region;
 
@@ -48,8 +38,7 @@ static void end(void)
 
 static int allocate(const char *name, uint64_t len, struct crossvm_chunk *chunk)
 {
-    struct crossvm_chunk_decl decl = {
-        .name = name, .kind = CROSSVM_KIND_BYTES, .len = len, .writer = PARTY_A, .reader = PARTY_B};
+    struct crossvm_chunk_decl decl = {name, CROSSVM_KIND_BYTES, 0, len, PARTY_A, PARTY_B, 0, 0};
     return crossvm_region_owner_allocate(&region.owner, &decl, chunk);
 }
 
@@ -111,8 +100,9 @@ static void a_chunk_is_found_by_name_and_kind(void)
 /* A call that does not answer OK leaves the caller's struct alone. */
 static void what_is_not_there_is_not_found(void)
 {
-    const struct crossvm_chunk untouched = {.id = 0x12345678};
-    struct crossvm_chunk chunk = untouched;
+    struct crossvm_chunk untouched, chunk;
+    memset(&untouched, 0x5a, sizeof(untouched));
+    chunk = untouched;
     begin(&plan);
     CHECK_EQ(find("stat", CROSSVM_KIND_BYTES, 0, &chunk), CROSSVM_NOT_FOUND);
     CHECK_EQ(find("state2", CROSSVM_KIND_BYTES, 0, &chunk), CROSSVM_NOT_FOUND);
@@ -283,10 +273,10 @@ static void an_old_generation_is_stale(void)
 static void bad_declarations_are_refused(void)
 {
     struct damage_image image;
-    struct crossvm_chunk chunk = {.id = 5};
-    const struct crossvm_chunk before = chunk;
-    const struct crossvm_chunk_decl good = {
-        .name = "x", .kind = CROSSVM_KIND_BYTES, .len = 8, .writer = PARTY_A, .reader = PARTY_B};
+    struct crossvm_chunk chunk, before;
+    memset(&before, 5, sizeof(before));
+    chunk = before;
+    const struct crossvm_chunk_decl good = {"x", CROSSVM_KIND_BYTES, 0, 8, PARTY_A, PARTY_B, 0, 0};
     struct crossvm_chunk_decl bad[8];
     int statuses[8];
     for (int i = 0; i < 8; i++) {
@@ -505,7 +495,7 @@ static void check_handles(struct handles *handles, int snapshot, int bytes)
 {
     unsigned char got[100] = {0};
     struct crossvm_snapshot_view view;
-    struct crossvm_snapshot_part part = {.off = 0, .len = 0, .dst = got};
+    struct crossvm_snapshot_part part = {0, 0, got};
     CHECK_EQ(crossvm_snapshot_reader_read(&handles->snapshot, got, 64, NULL), snapshot);
     CHECK_EQ(crossvm_snapshot_reader_peek(&handles->snapshot, &view), snapshot);
     CHECK_EQ(crossvm_snapshot_reader_read_parts(&handles->snapshot, &part, 1, NULL), snapshot);

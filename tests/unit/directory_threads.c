@@ -20,8 +20,7 @@ enum {
     SECONDS = 120    /* only against hanging */
 };
 
-static const struct crossvm_region_plan plan = {
-    .n_chunks = 0, .capacity = CAPACITY, .granule = 128, .spare_len = 2048, .owner = PARTY_A};
+static const struct crossvm_region_plan plan = TEST_PLAN(NULL, 0, CAPACITY, 128, 2048, PARTY_A);
 
 static const char *const names[N_NAMES] = {"a", "b", "c", "d", "e"};
 
@@ -70,11 +69,8 @@ static void step(struct crossvm_region_owner *owner, struct owner_state *state)
 {
     uint32_t k = check_random(&state->seed) % N_NAMES;
     uint32_t choice = check_random(&state->seed) % 4;
-    struct crossvm_chunk_decl decl = {.name = names[k],
-                                      .kind = CROSSVM_KIND_BYTES,
-                                      .len = 64 * (1 + choice * 2),
-                                      .writer = PARTY_A,
-                                      .reader = CROSSVM_ANYONE};
+    struct crossvm_chunk_decl decl = {names[k], CROSSVM_KIND_BYTES, 0, 64 * (1 + choice * 2),
+                                      PARTY_A,  CROSSVM_ANYONE,     0, 0};
     if (state->is_held[k] && choice == 0) {
         fill(&owner->region, &state->held[k]);
         CHECK_EQ(crossvm_region_owner_renew(owner, &state->held[k]), CROSSVM_OK);
@@ -90,8 +86,8 @@ static void step(struct crossvm_region_owner *owner, struct owner_state *state)
 /* The last step: a chunk by which readers know that it is over. */
 static void finish(struct crossvm_region_owner *owner, struct owner_state *state)
 {
-    static const struct crossvm_chunk_decl decl = {
-        .name = "end", .kind = CROSSVM_KIND_WAKE, .writer = PARTY_A, .reader = CROSSVM_ANYONE};
+    static const struct crossvm_chunk_decl decl = {"end",   CROSSVM_KIND_WAKE, 0, 0,
+                                                   PARTY_A, CROSSVM_ANYONE,    0, 0};
     struct crossvm_chunk chunk;
     for (uint32_t k = 0; k < N_NAMES; k++) {
         if (state->is_held[k]) {
@@ -131,7 +127,7 @@ static void write_down_what_is_to_come(void)
 {
     struct test_region region;
     n_steps = (uint32_t)(10000 * check_scale());
-    expected = calloc(n_steps + 1, sizeof(*expected));
+    expected = (struct listing *)calloc(n_steps + 1, sizeof(*expected));
     REQUIRE(expected != NULL);
     test_region_make(&region, &plan, PARTY_B);
     work(&region.owner, true);
@@ -244,7 +240,7 @@ static void look_until_it_is_over(struct reader *reader)
 
 static void *reader_thread(void *argument)
 {
-    look_until_it_is_over(argument);
+    look_until_it_is_over((struct reader *)argument);
     return NULL;
 }
 

@@ -110,8 +110,7 @@ static const struct {
 
 static struct crossvm_region_plan plan_of(const struct crossvm_chunk_decl *decls, uint32_t n)
 {
-    struct crossvm_region_plan plan = {
-        .chunks = decls, .n_chunks = n, .granule = 128, .owner = PARTY_A};
+    struct crossvm_region_plan plan = TEST_PLAN(decls, n, 0, 128, 0, PARTY_A);
     return plan;
 }
 
@@ -128,11 +127,8 @@ static int plan_status(int status, uint64_t need)
 static void a_chunk_needs_what_its_geometry_says(void)
 {
     for (size_t i = 0; i < COUNT(needs); i++) {
-        struct crossvm_chunk_decl decl = {.name = "x",
-                                          .kind = needs[i].kind,
-                                          .n = needs[i].n,
-                                          .len = needs[i].len,
-                                          .writer = PARTY_A};
+        struct crossvm_chunk_decl decl = {
+            "x", needs[i].kind, needs[i].n, needs[i].len, PARTY_A, 0, 0, 0};
         struct crossvm_region_plan plan = plan_of(&decl, 1);
         unsigned long failed_before = check_n_failed;
         uint64_t need = 0, len = 0;
@@ -182,8 +178,8 @@ static void a_capacity_is_1_to_65535(void)
 static void a_capacity_holds_the_planned_chunks(void)
 {
     static const struct crossvm_chunk_decl decls[2] = {
-        {.name = "a", .kind = CROSSVM_KIND_WAKE, .writer = PARTY_A},
-        {.name = "b", .kind = CROSSVM_KIND_WAKE, .writer = PARTY_A},
+        {"a", CROSSVM_KIND_WAKE, 0, 0, PARTY_A, 0, 0, 0},
+        {"b", CROSSVM_KIND_WAKE, 0, 0, PARTY_A, 0, 0, 0},
     };
     struct crossvm_region_plan plan = plan_of(decls, 2);
     uint64_t len = 0, same = 1;
@@ -223,7 +219,7 @@ static void the_largest_capacity_works(void)
 {
     static struct crossvm_chunk table[65535];
     static const struct crossvm_chunk_decl decl = {
-        .name = "x", .kind = CROSSVM_KIND_BYTES, .len = 8, .writer = PARTY_A, .reader = PARTY_B};
+        "x", CROSSVM_KIND_BYTES, 0, 8, PARTY_A, PARTY_B, 0, 0};
     struct crossvm_region_plan plan = plan_of(&decl, 1);
     struct crossvm_mapping writable, read_only;
     struct crossvm_region_owner owner;
@@ -284,23 +280,9 @@ static void the_largest_granule_is_attached_to(void)
 static void the_most_slots_and_vectors_work(void)
 {
     static const struct crossvm_chunk_decl decls[3] = {
-        {.name = "slots",
-         .kind = CROSSVM_KIND_SNAPSHOT,
-         .n = 65536,
-         .len = 1,
-         .writer = PARTY_A,
-         .reader = PARTY_B},
-        {.name = "bell",
-         .kind = CROSSVM_KIND_DOORBELL,
-         .n = 2048,
-         .writer = PARTY_A,
-         .reader = PARTY_B},
-        {.name = "one",
-         .kind = CROSSVM_KIND_SPSC_TX,
-         .n = 1,
-         .len = 1,
-         .writer = PARTY_A,
-         .reader = PARTY_B},
+        {"slots", CROSSVM_KIND_SNAPSHOT, 65536, 1, PARTY_A, PARTY_B, 0, 0},
+        {"bell", CROSSVM_KIND_DOORBELL, 2048, 0, PARTY_A, PARTY_B, 0, 0},
+        {"one", CROSSVM_KIND_SPSC_TX, 1, 1, PARTY_A, PARTY_B, 0, 0},
     };
     struct crossvm_region_plan plan = plan_of(decls, 3);
     struct test_region region;
@@ -330,9 +312,9 @@ static void a_region_longer_than_half_the_addresses_is_too_large(void)
 {
     const uint64_t most = SIZE_MAX / 2;
     struct crossvm_chunk_decl decls[3] = {
-        {.name = "a", .kind = CROSSVM_KIND_BYTES, .len = most / 2, .writer = PARTY_A},
-        {.name = "b", .kind = CROSSVM_KIND_BYTES, .len = most / 2, .writer = PARTY_A},
-        {.name = "c", .kind = CROSSVM_KIND_BYTES, .len = most / 2, .writer = PARTY_A},
+        {"a", CROSSVM_KIND_BYTES, 0, most / 2, PARTY_A, 0, 0, 0},
+        {"b", CROSSVM_KIND_BYTES, 0, most / 2, PARTY_A, 0, 0, 0},
+        {"c", CROSSVM_KIND_BYTES, 0, most / 2, PARTY_A, 0, 0, 0},
     };
     struct crossvm_region_plan plan = plan_of(decls, 1);
     uint64_t len = 0;
@@ -387,7 +369,7 @@ static void a_header_beyond_this_machine_is_too_large(void)
 /* The same name in a plan, in a look-up and in a directory entry. */
 static void check_name(const char *name, bool good)
 {
-    struct crossvm_chunk_decl decl = {.name = name, .kind = CROSSVM_KIND_WAKE, .writer = PARTY_A};
+    struct crossvm_chunk_decl decl = {name, CROSSVM_KIND_WAKE, 0, 0, PARTY_A, 0, 0, 0};
     struct crossvm_region_plan plan = plan_of(&decl, 1);
     struct test_region made;
     struct crossvm_chunk chunk;
@@ -437,11 +419,7 @@ static void a_name_has_only_certain_characters(void)
 /* "Anyone" may read, and do nothing else. */
 static void anyone_is_no_party(void)
 {
-    struct crossvm_chunk_decl decl = {.name = "x",
-                                      .kind = CROSSVM_KIND_BYTES,
-                                      .len = 8,
-                                      .writer = PARTY_A,
-                                      .reader = CROSSVM_ANYONE};
+    struct crossvm_chunk_decl decl = {"x", CROSSVM_KIND_BYTES, 0, 8, PARTY_A, CROSSVM_ANYONE, 0, 0};
     struct crossvm_region_plan plan = plan_of(&decl, 1);
     struct test_region made;
     struct crossvm_region region;

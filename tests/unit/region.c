@@ -11,32 +11,15 @@ enum {
 };
 
 static const struct crossvm_chunk_decl four_chunks[N_CHUNKS] = {
-    {.name = "state",
-     .kind = CROSSVM_KIND_SNAPSHOT,
-     .n = 4,
-     .len = 100,
-     .writer = PARTY_A,
-     .reader = CROSSVM_ANYONE,
-     .type_hash = 0x0102030405060708u},
-    {.name = "config", .kind = CROSSVM_KIND_BYTES, .len = 40, .writer = PARTY_A, .reader = PARTY_B},
-    {.name = "log",
-     .kind = CROSSVM_KIND_SPSC_TX,
-     .n = 8,
-     .len = 12,
-     .writer = PARTY_A,
-     .reader = PARTY_B,
-     .link_id = 0x1112131415161718u},
-    {.name = "log",
-     .kind = CROSSVM_KIND_SPSC_RX,
-     .writer = PARTY_B,
-     .reader = PARTY_A,
-     .link_id = 0x1112131415161718u},
+    {"state", CROSSVM_KIND_SNAPSHOT, 4, 100, PARTY_A, CROSSVM_ANYONE, 0x0102030405060708u, 0},
+    {"config", CROSSVM_KIND_BYTES, 0, 40, PARTY_A, PARTY_B, 0, 0},
+    {"log", CROSSVM_KIND_SPSC_TX, 8, 12, PARTY_A, PARTY_B, 0, 0x1112131415161718u},
+    {"log", CROSSVM_KIND_SPSC_RX, 0, 0, PARTY_B, PARTY_A, 0, 0x1112131415161718u},
 };
 
 static struct crossvm_region_plan four_chunks_plan(void)
 {
-    struct crossvm_region_plan plan = {
-        .chunks = four_chunks, .n_chunks = N_CHUNKS, .granule = 128, .owner = PARTY_A};
+    struct crossvm_region_plan plan = TEST_PLAN(four_chunks, N_CHUNKS, 0, 128, 0, PARTY_A);
     return plan;
 }
 
@@ -156,7 +139,7 @@ static void a_format_writes_the_documented_bytes(void)
     map_full(&writable, &read_only, &plan);
     CHECK_EQ(crossvm_region_owner_format(&owner, &writable, &plan, table, TABLE_LEN), CROSSVM_OK);
 
-    const unsigned char *base = read_only.base;
+    const unsigned char *base = (const unsigned char *)read_only.base;
     const uint32_t old = 0xa5a5a5a5u;
     /* The format's epoch takes a number of the counter's, then each chunk one. */
     const uint32_t live[3] = {1, old + 1, old + 1 + N_CHUNKS};
@@ -571,11 +554,8 @@ static void a_chunk_that_does_not_fit_the_region_is_refused(void)
 /* The device paths of every copy: format, attach, allocate, snapshot and bytes, at odd lengths. */
 static void uncached_memory_works(void)
 {
-    static const struct crossvm_chunk_decl late = {.name = "late",
-                                                   .kind = CROSSVM_KIND_BYTES,
-                                                   .len = 21,
-                                                   .writer = PARTY_A,
-                                                   .reader = PARTY_B};
+    static const struct crossvm_chunk_decl late = {
+        "late", CROSSVM_KIND_BYTES, 0, 21, PARTY_A, PARTY_B, 0, 0};
     struct crossvm_region_plan plan = four_chunks_plan();
     struct crossvm_mapping writable, read_only;
     struct crossvm_region_owner owner;
@@ -585,7 +565,7 @@ static void uncached_memory_works(void)
     struct crossvm_snapshot_writer publisher;
     struct crossvm_snapshot_reader snapshot;
     struct crossvm_chunk chunk;
-    char text[21] = "twenty-one characters";
+    const char text[] = "twenty-one characters";
     char got[21];
     plan.spare_len = 256;
     plan.capacity = 5;
@@ -598,21 +578,21 @@ static void uncached_memory_works(void)
     CHECK(reader.device && owner.region.device);
 
     REQUIRE(crossvm_bytes_writer_open(&writer, &owner.region, &chunk) == CROSSVM_OK);
-    CHECK_EQ(crossvm_bytes_writer_write(&writer, 0, text, sizeof(text)), CROSSVM_OK);
+    CHECK_EQ(crossvm_bytes_writer_write(&writer, 0, text, sizeof(got)), CROSSVM_OK);
     chunk = test_find(&reader, "late", CROSSVM_KIND_BYTES);
     REQUIRE(crossvm_bytes_reader_open(&bytes, &reader, &chunk) == CROSSVM_OK);
-    for (size_t off = 0; off < sizeof(text); off++) {
+    for (size_t off = 0; off < sizeof(got); off++) {
         memset(got, 0, sizeof(got));
-        CHECK_EQ(crossvm_bytes_reader_read(&bytes, off, got, sizeof(text) - off), CROSSVM_OK);
-        CHECK(memcmp(got, text + off, sizeof(text) - off) == 0);
+        CHECK_EQ(crossvm_bytes_reader_read(&bytes, off, got, sizeof(got) - off), CROSSVM_OK);
+        CHECK(memcmp(got, text + off, sizeof(got) - off) == 0);
     }
 
     chunk = test_find(&reader, "state", CROSSVM_KIND_SNAPSHOT);
     REQUIRE(crossvm_snapshot_writer_open(&publisher, &owner.region, &chunk) == CROSSVM_OK);
-    CHECK_EQ(crossvm_snapshot_writer_publish(&publisher, text, sizeof(text), 1, 2), CROSSVM_OK);
+    CHECK_EQ(crossvm_snapshot_writer_publish(&publisher, text, sizeof(got), 1, 2), CROSSVM_OK);
     REQUIRE(crossvm_snapshot_reader_open(&snapshot, &reader, &chunk) == CROSSVM_OK);
     CHECK_EQ(crossvm_snapshot_reader_read(&snapshot, got, sizeof(got), NULL), 1);
-    CHECK(memcmp(got, text, sizeof(text)) == 0);
+    CHECK(memcmp(got, text, sizeof(got)) == 0);
     test_unmap(&writable, &read_only);
 }
 

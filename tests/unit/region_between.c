@@ -18,37 +18,19 @@ enum {
 };
 
 static const struct crossvm_chunk_decl planned[3] = {
-    {.name = "state",
-     .kind = CROSSVM_KIND_SNAPSHOT,
-     .n = 2,
-     .len = 64,
-     .writer = PARTY_A,
-     .reader = CROSSVM_ANYONE},
-    {.name = "config",
-     .kind = CROSSVM_KIND_BYTES,
-     .len = 256,
-     .writer = PARTY_A,
-     .reader = PARTY_B},
-    {.name = "bell", .kind = CROSSVM_KIND_DOORBELL, .n = 2, .writer = PARTY_A, .reader = PARTY_B},
+    {"state", CROSSVM_KIND_SNAPSHOT, 2, 64, PARTY_A, CROSSVM_ANYONE, 0, 0},
+    {"config", CROSSVM_KIND_BYTES, 0, 256, PARTY_A, PARTY_B, 0, 0},
+    {"bell", CROSSVM_KIND_DOORBELL, 2, 0, PARTY_A, PARTY_B, 0, 0},
 };
 
-static const struct crossvm_region_plan plan = {.chunks = planned,
-                                                .n_chunks = 3,
-                                                .capacity = CAPACITY,
-                                                .granule = 128,
-                                                .spare_len = 768,
-                                                .owner = PARTY_A};
+static const struct crossvm_region_plan plan = TEST_PLAN(planned, 3, CAPACITY, 128, 768, PARTY_A);
 
 /* Another geometry in the same memory: capacity, granule and places differ. */
-static const struct crossvm_region_plan other_plan = {.chunks = planned + 1,
-                                                      .n_chunks = 1,
-                                                      .capacity = 2,
-                                                      .granule = 256,
-                                                      .spare_len = 512,
-                                                      .owner = PARTY_A};
+static const struct crossvm_region_plan other_plan =
+    TEST_PLAN(planned + 1, 1, 2, 256, 512, PARTY_A);
 
 static const struct crossvm_chunk_decl late = {
-    .name = "late", .kind = CROSSVM_KIND_BYTES, .len = 200, .writer = PARTY_A, .reader = PARTY_B};
+    "late", CROSSVM_KIND_BYTES, 0, 200, PARTY_A, PARTY_B, 0, 0};
 
 struct listing {
     struct crossvm_chunk chunks[CAPACITY];

@@ -17,31 +17,17 @@ enum {
 };
 
 static const struct crossvm_chunk_decl planned[3] = {
-    {.name = "state",
-     .kind = CROSSVM_KIND_SNAPSHOT,
-     .n = 2,
-     .len = 64,
-     .writer = PARTY_A,
-     .reader = CROSSVM_ANYONE},
-    {.name = "config",
-     .kind = CROSSVM_KIND_BYTES,
-     .len = 256,
-     .writer = PARTY_A,
-     .reader = PARTY_B},
-    {.name = "bell", .kind = CROSSVM_KIND_DOORBELL, .n = 2, .writer = PARTY_A, .reader = PARTY_B},
+    {"state", CROSSVM_KIND_SNAPSHOT, 2, 64, PARTY_A, CROSSVM_ANYONE, 0, 0},
+    {"config", CROSSVM_KIND_BYTES, 0, 256, PARTY_A, PARTY_B, 0, 0},
+    {"bell", CROSSVM_KIND_DOORBELL, 2, 0, PARTY_A, PARTY_B, 0, 0},
 };
 
-static const struct crossvm_region_plan plan = {.chunks = planned,
-                                                .n_chunks = 3,
-                                                .capacity = CAPACITY,
-                                                .granule = 128,
-                                                .spare_len = 768,
-                                                .owner = PARTY_A};
+static const struct crossvm_region_plan plan = TEST_PLAN(planned, 3, CAPACITY, 128, 768, PARTY_A);
 
 static const struct crossvm_chunk_decl late = {
-    .name = "late", .kind = CROSSVM_KIND_BYTES, .len = 200, .writer = PARTY_A, .reader = PARTY_B};
+    "late", CROSSVM_KIND_BYTES, 0, 200, PARTY_A, PARTY_B, 0, 0};
 static const struct crossvm_chunk_decl next = {
-    .name = "next", .kind = CROSSVM_KIND_BYTES, .len = 128, .writer = PARTY_A, .reader = PARTY_B};
+    "next", CROSSVM_KIND_BYTES, 0, 128, PARTY_A, PARTY_B, 0, 0};
 
 /* ---- the operations ----------------------------------------------------------------------- */
 
@@ -124,7 +110,7 @@ static void keep_image(void *unused)
 {
     (void)unused;
     REQUIRE(n_images < MAX_IMAGES);
-    images[n_images] = malloc((size_t)region.writable.len);
+    images[n_images] = (unsigned char *)malloc((size_t)region.writable.len);
     REQUIRE(images[n_images] != NULL);
     memcpy(images[n_images], region.writable.base, (size_t)region.writable.len);
     n_images++;
@@ -303,7 +289,7 @@ static void check_epochs(const struct listing *listing, uint64_t from)
 static void check_config(const struct listing *listing)
 {
     const struct crossvm_chunk *now = listed(listing, old_config.id);
-    const unsigned char *base = writable.base;
+    const unsigned char *base = (const unsigned char *)writable.base;
     if (now != NULL && now->generation != old_config.generation) {
         CHECK(damage_is_zero(base + now->off + CHUNK_LINE_LEN, (size_t)now->length - 128));
     }
@@ -328,7 +314,7 @@ static void check_next_chunk(struct crossvm_region_owner *successor, const unsig
                              uint64_t from)
 {
     struct crossvm_chunk chunk;
-    const unsigned char *base = writable.base;
+    const unsigned char *base = (const unsigned char *)writable.base;
     struct listing shown;
     list(&successor->region, &shown);
     CHECK_EQ(crossvm_region_owner_allocate(successor, &next, &chunk), CROSSVM_OK);
@@ -343,7 +329,7 @@ static void check_next_chunk(struct crossvm_region_owner *successor, const unsig
 static void check_image(uint32_t k, const struct listing *before, const struct listing *after,
                         bool *is_new)
 {
-    const uint64_t from = AT_DIRECTORY + 2 * (SLOT_HEADER_LEN + CAPACITY * ENTRY_LEN);
+    const uint64_t from = AT_DIRECTORY + 2 * (SLOT_HEADER_LEN + (uint64_t)CAPACITY * ENTRY_LEN);
     struct crossvm_region_owner successor;
     struct crossvm_chunk table[CAPACITY];
     struct listing adopted;

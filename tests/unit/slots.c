@@ -5,6 +5,7 @@
  */
 #include <crossvm/slots.h>
 
+#include <stdalign.h>
 #include <string.h>
 
 #include "../check.h"
@@ -16,7 +17,7 @@ enum {
     EPOCH = 7
 };
 
-static _Alignas(128) unsigned char memory[128 + N_MAX * STRIDE];
+alignas(128) static unsigned char memory[128 + N_MAX * STRIDE];
 
 static struct crossvm_slots slots_of(uint32_t n_slots)
 {

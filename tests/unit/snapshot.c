@@ -493,8 +493,7 @@ static void stale_is_what_is_older_than_its_deadline_or_has_no_time(void)
         {UINT64_MAX, 0, UINT64_MAX, 0, false},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        struct crossvm_snapshot_info info = {.sampled_ns = table[i].sampled_ns,
-                                             .published_ns = table[i].published_ns};
+        struct crossvm_snapshot_info info = {0, table[i].sampled_ns, table[i].published_ns, 0, 0};
         CHECK_EQ(crossvm_snapshot_is_stale(&info, table[i].now_ns, table[i].max_age_ns),
                  table[i].stale);
     }

@@ -381,7 +381,8 @@ static void a_fault_stays_on_the_handle(void)
         } else if (which == 2) {
             words = words_at(&snap, 4, 5); /* back to the version before */
         } else {
-            words = (struct words){.epoch = honest.epoch, .latest = 0, .mark = 0, .hi = 0};
+            memset(&words, 0, sizeof(words)); /* nothing published */
+            words.epoch = honest.epoch;
         }
         struct words there = words_at(&snap, words.latest, 5);
         store_words(&snap, &words);

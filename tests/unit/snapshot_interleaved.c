@@ -98,11 +98,8 @@ static void renew(struct scene *scene)
 static void release(struct scene *scene)
 {
     struct crossvm_region_owner *owner = &scene->snap.region.owner;
-    const struct crossvm_chunk_decl decl = {.name = "other",
-                                            .kind = CROSSVM_KIND_BYTES,
-                                            .len = 1024,
-                                            .writer = PARTY_A,
-                                            .reader = PARTY_B};
+    const struct crossvm_chunk_decl decl = {
+        "other", CROSSVM_KIND_BYTES, 0, 1024, PARTY_A, PARTY_B, 0, 0};
     struct crossvm_chunk other;
     REQUIRE(crossvm_region_owner_release(owner, &scene->snap.chunk) == CROSSVM_OK);
     if (scene->happening == OTHER) {
@@ -115,7 +112,7 @@ static void release(struct scene *scene)
 
 static void happen(void *what)
 {
-    struct scene *scene = what;
+    struct scene *scene = (struct scene *)what;
     scene->happened = true;
     switch (scene->happening) {
     case PUBLISH:
@@ -336,7 +333,7 @@ static void anything_may_happen_at_any_access(void)
 {
     static const uint32_t slot_counts[] = {2, 4, 8};
     for (size_t i = 0; i < 3; i++) {
-        struct beginning beginning = {.n_slots = slot_counts[i]};
+        struct beginning beginning = {slot_counts[i], 0, false};
         for (uint64_t version = 0; version <= 3; version++) {
             beginning.version = version;
             play_all(&beginning);
@@ -354,7 +351,7 @@ static void anything_may_happen_where_numbers_begin_anew(void)
 {
     for (uint32_t n_slots = 2; n_slots <= 4; n_slots *= 2) {
         for (size_t k = 0; k < TEST_N_VERSION_EDGES; k++) {
-            struct beginning beginning = {.n_slots = n_slots};
+            struct beginning beginning = {n_slots, 0, false};
             for (uint64_t back = 0; back <= 2; back++) {
                 beginning.version = test_version_edges[k] - back;
                 play_all(&beginning);
@@ -368,7 +365,7 @@ static void anything_may_happen_where_numbers_begin_anew(void)
 
 static void publish_one(void *what)
 {
-    struct scene *scene = what;
+    struct scene *scene = (struct scene *)what;
     publish_n(&scene->snap.writer, 1);
 }
 
@@ -381,7 +378,7 @@ static void a_call_is_bounded_however_fast_the_writer_is(void)
             struct scene scene;
             unsigned char payload[LEN];
             struct crossvm_snapshot_info info;
-            const struct beginning beginning = {.n_slots = n_slots, .version = 1};
+            const struct beginning beginning = {n_slots, 1, false};
             memset(&scene, 0, sizeof(scene));
             scene.call = call;
             test_snapshot_make(&scene.snap, n_slots, LEN);

@@ -34,9 +34,15 @@ struct race {
     unsigned long attempts; /* of each reader, that met a new version or were torn */
 };
 
+static void pause_ns(long ns)
+{
+    struct timespec pause = {0, ns};
+    (void)nanosleep(&pause, NULL);
+}
+
 static void pause_briefly(void)
 {
-    (void)nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+    pause_ns(50000);
 }
 
 static void race_make(struct race *race, uint32_t n_slots, uint32_t payload_len)
@@ -44,9 +50,10 @@ static void race_make(struct race *race, uint32_t n_slots, uint32_t payload_len)
     memset(race, 0, sizeof(*race));
     test_snapshot_make(&race->snap, n_slots, payload_len);
     race->payload_len = payload_len;
-    race->flags =
+    void *flags =
         mmap(NULL, sizeof(*race->flags), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(race->flags != MAP_FAILED);
+    REQUIRE(flags != MAP_FAILED);
+    race->flags = (struct flags *)flags;
 }
 
 static void race_drop(struct race *race)
@@ -60,7 +67,7 @@ static void race_drop(struct race *race)
 /* In place, in two halves that are written backward. */
 static int publish_in_place(struct crossvm_snapshot_writer *writer, uint32_t len, bool carry)
 {
-    static _Thread_local unsigned char payload[TEST_PAYLOAD_MAX];
+    static CHECK_THREAD_LOCAL unsigned char payload[TEST_PAYLOAD_MAX];
     uint64_t version = crossvm_snapshot_writer_version(writer) + 1;
     test_payload_fill(payload, len, version);
     int status = crossvm_snapshot_writer_begin(writer, carry);
@@ -102,7 +109,7 @@ static int write_flat_out(struct race *race)
 
 static void *write_in_thread(void *arg)
 {
-    return write_flat_out(arg) == 0 ? NULL : arg;
+    return write_flat_out((struct race *)arg) == 0 ? NULL : arg;
 }
 
 /* A writer in a process of its own, which ends with the test. */
@@ -225,8 +232,8 @@ static void read_older(struct tally *tally, struct crossvm_snapshot_reader *read
 
 static void *read_many(void *arg)
 {
-    static _Thread_local unsigned char payload[TEST_PAYLOAD_MAX];
-    struct tally *tally = arg;
+    static CHECK_THREAD_LOCAL unsigned char payload[TEST_PAYLOAD_MAX];
+    struct tally *tally = (struct tally *)arg;
     struct race *race = tally->race;
     struct crossvm_snapshot_reader reader;
     struct crossvm_snapshot_info info;
@@ -391,8 +398,10 @@ static uint64_t expect_readable(struct race *race, struct crossvm_snapshot_reade
     struct crossvm_snapshot_reader fresh;
     struct crossvm_snapshot_view view;
     struct crossvm_snapshot_info info;
-    struct tally tally = {.race = race};
+    struct tally tally;
     uint64_t last = reader->last;
+    memset(&tally, 0, sizeof(tally));
+    tally.race = race;
     REQUIRE(crossvm_snapshot_reader_peek(reader, &view) == CROSSVM_OK);
     REQUIRE(crossvm_snapshot_reader_read(reader, payload, race->payload_len, &info) >= 0);
     CHECK(info.version >= last);
@@ -426,7 +435,9 @@ static void kill_again_and_again(uint32_t n_slots, uint32_t payload_len, uint64_
 {
     struct race race;
     struct kills kills = {0, 0, 0, 0};
-    struct tally tally = {.race = &race};
+    struct tally tally;
+    memset(&tally, 0, sizeof(tally));
+    tally.race = &race;
     race_make(&race, n_slots, payload_len);
     struct crossvm_snapshot_reader reader = race.snap.reader;
     for (unsigned long i = 0; i < 25 * check_scale(); i++) {
@@ -434,7 +445,7 @@ static void kill_again_and_again(uint32_t n_slots, uint32_t payload_len, uint64_
         pid_t writer = write_in_process(&race);
         tally.mode = (int)(i % 3);
         read_beside(&race, &reader, &tally, check_random(seed) % 20);
-        (void)nanosleep(&(struct timespec){.tv_nsec = (long)(check_random(seed) % 300000)}, NULL);
+        pause_ns((long)(check_random(seed) % 300000));
         REQUIRE(kill(writer, SIGKILL) == 0);
         REQUIRE(waitpid(writer, &ended, 0) == writer);
         CHECK(WIFSIGNALED(ended));

@@ -123,7 +123,7 @@ static int consume(struct elements_rx *typed, uint32_t number, uint32_t n)
 /* 1 to BATCH, never more than the capacity, never more than what is left. */
 static uint32_t next_n(uint64_t *state, uint32_t left)
 {
-    uint32_t most = queue.rx.capacity < BATCH ? queue.rx.capacity : BATCH;
+    uint32_t most = queue.rx.capacity < BATCH ? queue.rx.capacity : (uint32_t)BATCH;
     uint32_t n = check_random(state) % most + 1;
     return n < left ? n : left;
 }
