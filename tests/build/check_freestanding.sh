@@ -10,6 +10,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 include=$1/include
 cc=${2:-cc}
+. "$here/common.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -26,19 +27,6 @@ struct element {
 CROSSVM_SPSC_TYPE(crossvm_typed, struct element);
 START
 
-# One table with every function that this build has: none is dropped as unused.
-write_table() {
-    "$1" -std=c11 -ffreestanding -I "$include" -E -P "$work/start.c" >"$work/all.i"
-    python3 "$here/common.py" functions "$work/all.i" | sort -u >"$work/names"
-    {
-        cat "$work/start.c"
-        echo 'extern void (*const crossvm_every_function[])(void);'
-        echo 'void (*const crossvm_every_function[])(void) = {'
-        sed 's/.*/    (void (*)(void))&,/' "$work/names"
-        echo '};'
-    } >"$work/table.c"
-}
-
 failed=0
 seen=""
 for compiler in "$cc" gcc clang; do
@@ -47,7 +35,8 @@ for compiler in "$cc" gcc clang; do
     *"[$(readlink -f "$path")]"*) continue ;;
     esac
     seen="$seen [$(readlink -f "$path")]"
-    write_table "$compiler"
+    names_of "$compiler" -std=c11 -ffreestanding -I "$include" "$work/start.c" >"$work/names"
+    write_table "$work/start.c" crossvm_every_function <"$work/names" >"$work/table.c"
     for optimisation in -O0 -O2; do
         "$compiler" -std=c11 -ffreestanding -fno-pic $optimisation -I "$include" -c \
             -o "$work/table.o" "$work/table.c"

@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Every header compiles alone, included twice, without a warning: as C11, C++17 and C++20, with
-# every compiler that is here. Layers 0 to 5 also freestanding, where no system header but stdint,
-# stddef and stdbool may be read. The builds that the headers offer (other copies, other fences,
-# hooks) are compiled through the umbrella header.
+# every compiler that is here; those that are C++ alone (*.hpp) also without exceptions. Layers 0 to
+# 5 also freestanding, where no system header but stdint, stddef and stdbool may be read. The builds
+# that the headers offer (other copies, other fences, hooks) are compiled through the umbrella
+# header.
 #
 #   sh check_headers.sh SOURCE_DIR [CC]
 set -eu
 
 include=$1/include
 cc=${2:-cc}
+. "$(dirname "$0")/common.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -29,15 +31,6 @@ for compiler in "$cc" gcc clang; do
     seen="$seen [$(readlink -f "$path")]"
     compilers="$compilers $compiler"
 done
-
-# The C++ compiler beside a C compiler: gcc-12 has g++-12, cc has c++.
-cxx_of() {
-    case $1 in
-    *clang*) echo "$1" | sed 's/clang/clang++/' ;;
-    *gcc*) echo "$1" | sed 's/gcc/g++/' ;;
-    *) echo "$1" | sed 's/cc$/c++/' ;;
-    esac
-}
 
 compiled=0
 failed=0
@@ -101,6 +94,25 @@ for name in $(cd "$include" && find crossvm -name '*.h' | sort); do
             echo "$name, $compiler, freestanding: reads a system header:"
             sed 's/^/    /' "$work/strangers"
         fi
+    done
+done
+
+for name in $(cd "$include" && find crossvm -name '*.hpp' | sort); do
+    printf '#include <%s>\n#include <%s>\nextern int crossvm_nothing;\n' "$name" "$name" \
+        >"$work/alone.cc"
+    for compiler in $compilers; do
+        cxx=$(cxx_of "$compiler")
+        command -v "$cxx" >/dev/null || continue
+        for std in c++17 c++20; do
+            for variant in "" "-fno-exceptions -fno-rtti" -ffreestanding; do
+                case $name$variant in
+                crossvm/backend/*-ffreestanding) continue ;;
+                esac
+                # shellcheck disable=SC2086
+                compile "$name, $cxx, $std $variant" "$cxx" -std=$std $variant $warnings \
+                    -I "$include" -fsyntax-only "$work/alone.cc"
+            done
+        done
     done
 done
 

@@ -43,6 +43,12 @@ UMBRELLA = "crossvm.h"  # layers 0 to 5, all of them
 SERVICES = 5
 BACKENDS = 6
 
+# Headers that are C++ alone: what each may include of the library and of the standard library.
+CXX = {
+    "crossvm.hpp": {"crossvm.h", "type_traits"},
+    "backend/owners.hpp": {"backend/memfd.h", "backend/shm.h", "utility"},
+}
+
 # Who may include what from outside, below the backends.
 SYSTEM_HEADERS = {
     "compiler.h": {
@@ -133,7 +139,7 @@ def check_access(report, name, text, functions):
                 report.wrong(f"{name}:{line}", f"{word} in {function}: {what}")
 
 
-def check_form(report, name, text, functions):
+def check_form(report, name, text):
     lines = text.split("\n")
     if lines[0] != "/* SPDX-License-Identifier: Apache-2.0 */":
         report.wrong(f"{name}:1", "does not begin with the licence line")
@@ -153,10 +159,12 @@ def check_form(report, name, text, functions):
     comment = common.first_comment(text)
     if not comment.strip().startswith(f"crossvm/{name} - "):
         report.wrong(name, f"the first comment does not begin with `crossvm/{name} - `")
-    layer = LAYERS.get(name, (None,))[0]
-    if name != UMBRELLA and not re.search(rf"^Layer {layer}\b", comment, re.M):
+    layer = LAYERS.get(name, (BACKENDS if name.startswith("backend/") else None,))[0]
+    if layer is not None and not re.search(rf"^Layer {layer}\b", comment, re.M):
         report.wrong(name, f"the first comment does not say `Layer {layer}`")
 
+
+def check_guards(report, name, text, functions):
     declares = functions or common.tags(text)
     begin = len(re.findall(r"^CROSSVM_EXTERN_C_BEGIN$", text, re.M))
     end = len(re.findall(r"^CROSSVM_EXTERN_C_END$", text, re.M))
@@ -164,14 +172,33 @@ def check_form(report, name, text, functions):
         report.wrong(name, "declares something outside CROSSVM_EXTERN_C_BEGIN and _END")
 
 
-def check_names(report, name, text, functions):
+def check_cxx(report, name, text):
+    """What holds for a header that is C++ alone: it stands on its C headers, in our namespace."""
+    for match in re.finditer(r'^[ \t]*#[ \t]*include[ \t]+([<"])([^>"]+)[>"]', text, re.M):
+        quote, target = match.groups()
+        if quote == '"':
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+        if target not in CXX[name]:
+            report.wrong(name, f"includes {target}, which is not in the table")
+    code = common.without_directives(common.without_comments(text)).strip()
+    if not re.match(r"namespace crossvm\s*\{", code) or len(common.top_level_blocks(code)) != 1:
+        report.wrong(name, "declares something outside namespace crossvm")
+    check_macros(report, name, text)
+
+
+def check_macros(report, name, text):
     code = common.without_comments(text)
-    for line, _ in lines_with(r"\btypedef\b", code):
-        report.wrong(f"{name}:{line}", "typedef")
     for line, word in lines_with(r"(?m)^[ \t]*#[ \t]*define[ \t]+\w+", code):
         macro = word.split()[-1]
         if not macro.startswith("CROSSVM_") and (name, macro) not in FOREIGN_MACROS:
             report.wrong(f"{name}:{line}", f"macro {macro} does not start with CROSSVM_")
+
+
+def check_names(report, name, text, functions):
+    code = common.without_comments(text)
+    for line, _ in lines_with(r"\btypedef\b", code):
+        report.wrong(f"{name}:{line}", "typedef")
+    check_macros(report, name, text)
     for kind, tag, body in common.tags(text):
         if not tag.startswith("crossvm_") or tag.endswith("_t"):
             report.wrong(name, f"{kind} {tag}: should be crossvm_ something without _t")
@@ -186,7 +213,9 @@ def check_names(report, name, text, functions):
 
 def main():
     report = common.Report()
-    found = common.headers(common.source_dir())
+    source = common.source_dir()
+    found = common.headers(source)
+    found_cxx = common.cxx_headers(source)
     for name, path in found:
         text = path.read_text(encoding="utf-8")
         if name != UMBRELLA and name not in LAYERS:
@@ -195,13 +224,22 @@ def main():
         functions = common.functions(text)
         check_includes(report, name, text)
         check_access(report, name, text, functions)
-        check_form(report, name, text, functions)
+        check_form(report, name, text)
+        check_guards(report, name, text, functions)
         check_names(report, name, text, functions)
         if name == UMBRELLA:
             check_umbrella(report, text)
-    for name in LAYERS.keys() - {name for name, _ in found}:
+    for name, path in found_cxx:
+        if name not in CXX:
+            report.wrong(name, "is not in the table of C++ headers (tests/build/check_layers.py)")
+            continue
+        text = path.read_text(encoding="utf-8")
+        check_form(report, name, text)
+        check_access(report, name, text, [])
+        check_cxx(report, name, text)
+    for name in (LAYERS.keys() | CXX.keys()) - {name for name, _ in found + found_cxx}:
         report.wrong(name, "is in the table of layers, but does not exist")
-    return report.finish(f"{len(found)} headers keep to their layers")
+    return report.finish(f"{len(found)} headers keep to their layers, {len(found_cxx)} are C++")
 
 
 if __name__ == "__main__":

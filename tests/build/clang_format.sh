@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# clang_format.sh SOURCE_DIR - every C file is as clang-format leaves it.
+# clang_format.sh SOURCE_DIR - every C and C++ file is as clang-format leaves it.
 # Versions of clang-format differ in details, so only the project's own version decides.
 set -u
 version=14
@@ -13,7 +13,7 @@ tool=$(command -v clang-format-$version || command -v clang-format) || {
     echo "skipped: $("$tool" --version) is not version $version"
     exit 77
 }
-files=$(find include tests examples -name '*.[ch]')
+files=$(find include tests examples -name '*.[ch]' -o -name '*.[ch]pp')
 # shellcheck disable=SC2086 # many names on purpose
 "$tool" --dry-run -Werror $files || exit 1
 echo "$(echo "$files" | wc -l) files"

@@ -57,6 +57,12 @@ def headers(source):
     return [(path.relative_to(top).as_posix(), path) for path in sorted(top.rglob("*.h"))]
 
 
+def cxx_headers(source):
+    """The same for the headers that are C++ alone."""
+    top = source / "include" / "crossvm"
+    return [(path.relative_to(top).as_posix(), path) for path in sorted(top.rglob("*.hpp"))]
+
+
 # ---- C text ----------------------------------------------------------------------------------
 
 _TOKEN = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
@@ -119,6 +125,20 @@ def _closing(code, at):
             if depth == 0:
                 return i
     return len(code) - 1
+
+
+def top_level_blocks(code):
+    """Where the blocks in braces begin and end, those inside others left out; and what follows the
+    last one, if that is more than blanks."""
+    found = []
+    at = code.find("{")
+    while at >= 0:
+        end = _closing(code, at)
+        found.append((at, end))
+        at = code.find("{", end)
+    if found and code[found[-1][1] + 1 :].strip():
+        found.append((found[-1][1] + 1, len(code)))
+    return found
 
 
 def _without_attributes(code):
