@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What a C++ program needs of the headers beyond that they compile: every function that C has, also
-# the backends', can be called; `using namespace` beside the standard headers, in either order, makes
-# nothing ambiguous; the macros expand to C++17; two files that share inline functions and templates
-# link into one program, also without exceptions and type information; and no C function of ours is
-# visible to the linker, so that files that were built with different options never share one.
+# the backends', can be called; `using namespace` beside the standard headers, in either order,
+# makes nothing ambiguous; the macros expand to C++17; two files that share inline functions and
+# templates link into one program, also without exceptions and type information; and no C function
+# of ours is visible to the linker, so that files built with different options never share one.
 #
 #   sh check_cxx.sh SOURCE_DIR [CC]
 set -eu
@@ -70,7 +70,8 @@ inline int no_bytes(const crossvm_bytes_reader &reader, const crossvm_bytes_writ
 {
     element elem = {1, 2};
     int status = CROSSVM_BYTES_READ_FIELD(&reader, 0, element, second, &elem.second);
-    return status == CROSSVM_BYTES_WRITE_FIELD(&writer, 0, element, first, &elem.first) ? status : 0;
+    int other = CROSSVM_BYTES_WRITE_FIELD(&writer, 0, element, first, &elem.first);
+    return status == other ? status : 0;
 }
 } // namespace application
 SHARED

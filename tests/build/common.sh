@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What the checks that compile share: the C++ compiler beside a C compiler, and a table with the
-# address of every function of the library. For scripts of this folder, which set -eu.
+# What the checks that compile share: the C++ compiler beside a C compiler; and, for the scripts of
+# this folder, a table with the address of every function of the library.
 
 # The C++ compiler beside a C compiler: gcc-12 has g++-12, cc has c++.
 cxx_of() {

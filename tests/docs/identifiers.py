@@ -3,9 +3,10 @@
 """Every crossvm_... and CROSSVM_... that README.md and docs/*.md mention exists in include/.
 
 A name that ends in an underscore (crossvm_spsc_tx_*, CROSSVM_MUTANT_<edge>) is the beginning of at
-least one. CROSSVM_MUTANT_<edge>_<what> is put together by atomic.h: its edge has to be one that an
-access in include/ names. Options of the build (CROSSVM_BUILD_TESTS) may stand in a CMake file, and variables of
-the tests (CROSSVM_TEST_SCALE) in tests/, instead.
+least one. A crossvm::... of C++ is declared in a header that is C++ alone.
+CROSSVM_MUTANT_<edge>_<what> is put together by atomic.h: its edge has to be one that an access in
+include/ names. Options of the build (CROSSVM_BUILD_TESTS) may stand in a CMake file, and variables
+of the tests (CROSSVM_TEST_SCALE) in tests/, instead.
 
 usage: identifiers.py SOURCE_DIR      Status 0 or 1.
 """
@@ -14,6 +15,8 @@ import re
 import sys
 
 NAME = re.compile(r"(?<![A-Za-z0-9_])(?:crossvm|CROSSVM)_[A-Za-z0-9_]*")
+QUALIFIED = re.compile(r"\bcrossvm::(\w+)")
+DECLARED = re.compile(r"\b(?:class|struct|using) (\w+)(?: =| :|\n\{)")
 EDGE = re.compile(r"CROSSVM_(LOAD_ACQUIRE|STORE_RELEASE|FENCE_[A-Z_]+)\((\w+)")
 
 
@@ -36,6 +39,8 @@ def main():
     root = pathlib.Path(sys.argv[1]).resolve()
     headers = list(root.glob("include/**/*.h"))
     known = names_in(headers) | mutants(headers)
+    of_cxx = set(DECLARED.findall("".join(f.read_text() for f in root.glob("include/**/*.hpp"))))
+    of_cxx.add("crossvm")  # CMake's target
     build = [root / "CMakeLists.txt", root / "CMakePresets.json", *root.glob("cmake/*.cmake")]
     tests = [root / "tests/CMakeLists.txt", root / "tests/check.h", *root.glob("tests/*.sh")]
     settings = {name for name in names_in(f for f in build + tests if f.exists()) if name.isupper()}
@@ -43,6 +48,9 @@ def main():
     failed = not documents or not known
     for document in documents:
         for number, line in enumerate(document.read_text().splitlines(), start=1):
+            for name in set(QUALIFIED.findall(line)) - of_cxx:
+                print(f"{document.relative_to(root)}:{number}: there is no crossvm::{name}")
+                failed = True
             for name in NAME.findall(line):
                 if name in known or name in settings:
                     continue

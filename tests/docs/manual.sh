@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Compiles and runs the examples of the documents: every ```c block with a main() in docs/MANUAL.md
-# and README.md. If the next block is a ```text block of the same section, the program has to print
-# exactly that. README.md's first example has to be examples/hello.c, byte for byte.
+# Compiles and runs the examples of the documents: every ```c or ```cpp block with a main() in
+# docs/MANUAL.md and README.md, as C11 and C++17. If the next block is a ```text block of the same
+# section, the program has to print exactly that. README.md's first example has to be
+# examples/hello.c, byte for byte.
 #
 # usage: manual.sh SOURCE_DIR [CC]      CC may carry flags. Status 0, 1, or 77: no compiler.
 set -u
@@ -18,6 +19,13 @@ if ! command -v "${cc%% *}" >/dev/null 2>&1; then
     exit 77
 fi
 
+# The C++ compiler beside it, with the same flags.
+. "$(dirname "$0")/../build/common.sh"
+cxx=$(cxx_of "${cc%% *}")
+has_cxx=no
+command -v "$cxx" >/dev/null 2>&1 && has_cxx=yes
+cxx=$cxx${cc#"${cc%% *}"}
+
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -28,15 +36,16 @@ fail() {
     failed=1
 }
 
-# extract DOCUMENT NAME: writes NAME.LINE.c for each example and NAME.LINE.text for what it prints.
+# extract DOCUMENT NAME: writes NAME.LINE.c or .cpp for each example, and NAME.LINE.text for what it
+# prints.
 extract() {
     awk -v prefix="$work/$2" '
         fenced && /^```[ \t]*$/ {
             fenced = 0
-            if (language == "c" && body ~ /(^|\n)int main\(/) {
+            if (language ~ /^c(pp)?$/ && body ~ /(^|\n)int main\(/) {
                 example = sprintf("%s.%05d", prefix, start)
-                printf "%s", body > (example ".c")
-                close(example ".c")
+                printf "%s", body > (example "." language)
+                close(example "." language)
             } else {
                 if (language == "text" && example != "") {
                     printf "%s", body > (example ".text")
@@ -53,13 +62,17 @@ extract() {
     ' "$1" || fail "$1"
 }
 
-# run EXAMPLE.c: compiles, runs, compares.
+# run EXAMPLE.c or EXAMPLE.cpp: compiles, runs, compares.
 run() {
-    example=${1%.c}
+    example=${1%.*}
     name=$(basename "$example")
-    # $cc is split into words on purpose: it may carry flags.
+    case $1 in
+    *.cpp) compiler="$cxx -std=c++17" ;;
+    *) compiler="$cc -std=c11" ;;
+    esac
+    # $compiler is split into words on purpose: it may carry flags.
     # shellcheck disable=SC2086
-    if ! $cc -std=c11 -Wall -Wextra -Werror -pthread -I"$source_dir/include" "$1" -o "$example.out" \
+    if ! $compiler -Wall -Wextra -Werror -pthread -I"$source_dir/include" "$1" -o "$example.out" \
         2>"$example.log"; then
         cat "$example.log"
         fail "$name does not compile"
@@ -91,8 +104,10 @@ else
 fi
 
 count=0
-for program in "$work"/*.c; do
-    if [ -f "$program" ]; then
+for program in "$work"/*.c "$work"/*.cpp; do
+    if [ "${program%.cpp}" != "$program" ] && [ $has_cxx = no ]; then
+        echo "$(basename "$program"): not checked: there is no C++ compiler beside ${cc%% *}"
+    elif [ -f "$program" ]; then
         run "$program"
         count=$((count + 1))
     fi
