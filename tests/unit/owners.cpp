@@ -77,6 +77,18 @@ void a_descriptor_is_closed_once()
     CHECK_EQ(test_n_fds(), n_fds);
 }
 
+/* A program without standard input gets 0 like any other number. */
+void descriptor_0_is_a_descriptor()
+{
+    REQUIRE(dup2(STDOUT_FILENO, 0) == 0);
+    {
+        descriptor zero(0);
+        move_about(zero);
+        CHECK(is_open(0));
+    }
+    CHECK(!is_open(0));
+}
+
 /* A status in a descriptor's place is nothing to close. */
 void a_status_is_an_empty_descriptor()
 {
@@ -149,6 +161,7 @@ void received_memory_takes_its_descriptor()
     REQUIRE(crossvm_memfd_receive(in.get(), &fd, 1) == CROSSVM_OK);
     CHECK_EQ(theirs.open(descriptor(fd)), CROSSVM_OK);
     CHECK_EQ(theirs.fd, fd);
+    CHECK(is_open(fd));
     CHECK(theirs.mapping.access == CROSSVM_READ_ONLY);
     *static_cast<unsigned char *>(ours.mapping.base) = 77;
     CHECK_EQ(*static_cast<const unsigned char *>(theirs.mapping.base), 77);
@@ -206,6 +219,7 @@ void named_memory_is_unmapped_and_stays()
 int main()
 {
     CASE(a_descriptor_is_closed_once);
+    CASE(descriptor_0_is_a_descriptor);
     CASE(a_status_is_an_empty_descriptor);
     CASE(memory_is_released_at_the_end);
     CASE(opening_releases_what_was_held);
