@@ -17,7 +17,7 @@
 #include <type_traits>
 
 /* Always inlined: no linker picks one file's build of them for a file that was built otherwise. */
-#define CROSSVM_I_MEMBER CROSSVM_NODISCARD __attribute__((always_inline))
+#define CROSSVM_I_MEMBER [[nodiscard]] __attribute__((always_inline))
 
 namespace crossvm
 {

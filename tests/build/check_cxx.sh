@@ -5,7 +5,8 @@
 # the backends', can be called; `using namespace` beside the standard headers, in either order,
 # makes nothing ambiguous; the macros expand to C++17; two files that share inline functions and
 # templates link into one program, also without exceptions and type information; and no C function
-# of ours is visible to the linker, so that files built with different options never share one.
+# of ours is visible to the linker, so that files built with different options never share one. What
+# a typed handle has to refuse does not compile.
 #
 #   sh check_cxx.sh SOURCE_DIR [CC]
 set -eu
@@ -148,6 +149,32 @@ build() {
     fi
 }
 
+# refused FRAGMENT STATEMENT...: does not compile, and the compiler says FRAGMENT.
+refused() {
+    fragment=$1
+    shift
+    {
+        cat "$work/two.start"
+        printf 'struct other { uint32_t a; };\n'
+        printf 'int never(spsc_tx<application::element> &tx)\n{\n    %s\n    return 0;\n}\n' "$*"
+    } >"$work/refused.cpp"
+    # shellcheck disable=SC2086
+    if "$cxx" -std=c++17 $warnings -I "$include" -fsyntax-only "$work/refused.cpp" 2>"$work/out"; then
+        complain "$cxx: compiles, but must not: $*"
+    elif ! grep -qF -e "$fragment" "$work/out"; then
+        complain "$cxx: $*: fails, but without: $fragment"
+    fi
+}
+
+refuse_all() {
+    refused "only trivially copyable types" 'snapshot_writer<std::string> out; (void)out;'
+    refused "only trivially copyable types" 'spsc_rx<vector<int>> rx; (void)rx;'
+    refused "a pointer means nothing" 'pipe_tx<char *> pipe; (void)pipe;'
+    refused "push" 'return tx.push(other{1});'
+    refused "ignoring return value" 'tx.push({1, 2});'
+    refused "deleted" 'memfd one; memfd two(one);'
+}
+
 built=0
 seen=""
 for compiler in "$cc" gcc clang; do
@@ -163,6 +190,7 @@ for compiler in "$cc" gcc clang; do
     }
     names_of "$compiler" -std=c11 -I "$include" "$work/all.c" >"$work/names"
     [ -s "$work/names" ] || complain "$compiler: no functions were found"
+    refuse_all
     for std in c++17 c++20; do
         build "$cxx" -std=$std -I "$include"
         build "$cxx" -std=$std -O2 -fno-exceptions -fno-rtti -I "$include"

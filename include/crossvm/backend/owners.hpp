@@ -47,7 +47,7 @@ class descriptor
         return fd_;
     }
     /* Hands it over: from now on the caller closes it. */
-    CROSSVM_NODISCARD int release() noexcept
+    [[nodiscard]] int release() noexcept
     {
         return std::exchange(fd_, -1);
     }
@@ -75,13 +75,13 @@ struct memfd : ::crossvm_memfd {
         crossvm_memfd_close(this);
     }
     /* Statuses as crossvm_memfd_create. */
-    CROSSVM_NODISCARD int create(const char *name, uint64_t n_bytes) noexcept
+    [[nodiscard]] int create(const char *name, uint64_t n_bytes) noexcept
     {
         crossvm_memfd_close(this);
         return crossvm_memfd_create(this, name, n_bytes);
     }
     /* Statuses as crossvm_memfd_open. */
-    CROSSVM_NODISCARD int open(descriptor received) noexcept
+    [[nodiscard]] int open(descriptor received) noexcept
     {
         crossvm_memfd_close(this);
         return crossvm_memfd_open(this, received.release());
@@ -113,13 +113,13 @@ struct shm : ::crossvm_mapping {
         crossvm_shm_close(this);
     }
     /* Statuses as crossvm_shm_create. */
-    CROSSVM_NODISCARD int create(const char *name, uint64_t n_bytes) noexcept
+    [[nodiscard]] int create(const char *name, uint64_t n_bytes) noexcept
     {
         crossvm_shm_close(this);
         return crossvm_shm_create(this, name, n_bytes);
     }
     /* Statuses as crossvm_shm_open. */
-    CROSSVM_NODISCARD int open(const char *name, ::crossvm_mapping_access rights) noexcept
+    [[nodiscard]] int open(const char *name, ::crossvm_mapping_access rights) noexcept
     {
         crossvm_shm_close(this);
         return crossvm_shm_open(this, name, rights);
