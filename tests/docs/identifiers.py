@@ -8,7 +8,7 @@ CROSSVM_MUTANT_<edge>_<what> is put together by atomic.h: its edge has to be one
 include/ names. Options of the build (CROSSVM_BUILD_TESTS) may stand in a CMake file, and variables
 of the tests (CROSSVM_TEST_SCALE) in tests/, instead.
 
-usage: identifiers.py SOURCE_DIR      Status 0 or 1.
+usage: identifiers.py SOURCE_DIR [CC]      Status 0 or 1.
 """
 import pathlib
 import re
@@ -34,8 +34,8 @@ def mutants(files):
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit("usage: identifiers.py SOURCE_DIR")
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: identifiers.py SOURCE_DIR [CC]")
     root = pathlib.Path(sys.argv[1]).resolve()
     headers = list(root.glob("include/**/*.h"))
     known = names_in(headers) | mutants(headers)

@@ -3,7 +3,7 @@
 """Every relative link in README.md, docs/*.md and the other documents at the top leads to a file of
 the repository, and its #fragment, if it has one, to a heading there.
 
-usage: links.py SOURCE_DIR      Status 0 or 1.
+usage: links.py SOURCE_DIR [CC]      Status 0 or 1.
 """
 import pathlib
 import re
@@ -53,8 +53,8 @@ def broken(document, root):
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit("usage: links.py SOURCE_DIR")
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: links.py SOURCE_DIR [CC]")
     root = pathlib.Path(sys.argv[1]).resolve()
     documents = sorted(root.glob("*.md")) + sorted((root / "docs").glob("*.md"))
     failed = not documents
