@@ -43,6 +43,7 @@ CROSSVM_STATIC_ASSERT(sizeof(struct crossvm_le32) == 4, "a shared word is four b
 
 /* ---- the hook -------------------------------------------------------------------------- */
 
+/* What a hook is called for. */
 enum crossvm_access {
     CROSSVM_ACCESS_LOAD = 1,    /* a control word is about to be loaded */
     CROSSVM_ACCESS_STORE = 2,   /* a control word is about to be stored */

@@ -27,20 +27,20 @@ CROSSVM_EXTERN_C_BEGIN
 
 /* A reader's handle; copies of it are independent. */
 struct crossvm_bytes_reader {
-    const struct crossvm_chunk_shm *control;
-    const unsigned char *data;
-    uint64_t len;
-    uint32_t epoch;
-    bool device;
+    const struct crossvm_chunk_shm *control; /* the chunk's first line */
+    const unsigned char *data;               /* behind it */
+    uint64_t len;                            /* bytes of data */
+    uint32_t epoch;                          /* what control->epoch must be */
+    bool device;                             /* uncached mapping: aligned words only */
 };
 
 /* The writer's handle. */
 struct crossvm_bytes_writer {
-    struct crossvm_chunk_shm *control;
-    unsigned char *data;
-    uint64_t len;
-    uint32_t epoch;
-    bool device;
+    struct crossvm_chunk_shm *control; /* the chunk's first line */
+    unsigned char *data;               /* behind it */
+    uint64_t len;                      /* bytes of data */
+    uint32_t epoch;                    /* what control->epoch must be */
+    bool device;                       /* uncached mapping: aligned words only */
 };
 
 /* Opens a BYTES chunk for reading. Role: reader. Wait-free. OK; TYPE not a BYTES chunk; INVALID no
@@ -84,7 +84,7 @@ CROSSVM_ALWAYS_INLINE bool crossvm_i_within(uint64_t off, uint64_t len, uint64_t
     return off <= total && len <= total - off;
 }
 
-/* Copies len bytes at off (bytes from the start of the data) to dst. Role: reader.
+/* Copies len bytes at off to dst. Role: reader.
  * Progress: wait-free, bounded by len. Trust: dst holds the writer's bytes, copied once: judge dst.
  * OK; INVALID outside the chunk's data; STALE the chunk is gone, dst is not to be used. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_bytes_reader_read(
@@ -128,13 +128,15 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_bytes_writer_write(
 #define CROSSVM_I_FIELD_POINTER(type, field, pointer) \
     ((void)sizeof((pointer) - &((type *)0)->field), (pointer))
 
-/* One field of an object of `type` at off. Statuses as crossvm_bytes_reader_read. */
+/* Reads one field of an object of `type`. off: of the object, from the start of the data. dst: of
+ * the field's own type. Statuses as crossvm_bytes_reader_read. */
 #define CROSSVM_BYTES_READ_FIELD(reader, off, type, field, dst)          \
     crossvm_bytes_reader_read((reader), (off) + offsetof(type, field),   \
                               CROSSVM_I_FIELD_POINTER(type, field, dst), \
                               sizeof(((type *)0)->field))
 
-/* One field of an object of `type` at off. Statuses as crossvm_bytes_writer_write. */
+/* Writes one field of an object of `type`. off: of the object, from the start of the data. src: of
+ * the field's own type. Statuses as crossvm_bytes_writer_write. */
 #define CROSSVM_BYTES_WRITE_FIELD(writer, off, type, field, src)          \
     crossvm_bytes_writer_write((writer), (off) + offsetof(type, field),   \
                                CROSSVM_I_FIELD_POINTER(type, field, src), \

@@ -14,7 +14,8 @@
 
 CROSSVM_EXTERN_C_BEGIN
 
-/* Continues a CRC-32C over len private bytes; start with 0. Bounded by len. */
+/* Continues a CRC-32C over len private bytes. Bounded by len. crc: of what came before, 0 at
+ * first. */
 CROSSVM_INLINE uint32_t crossvm_crc32c(uint32_t crc, const void *data, size_t len)
 {
     /* Four bits a step: 64 bytes of table suit a microcontroller. */
@@ -33,9 +34,10 @@ CROSSVM_INLINE uint32_t crossvm_crc32c(uint32_t crc, const void *data, size_t le
     return ~crc;
 }
 
-#define CROSSVM_FNV1A_START 0xcbf29ce484222325u
+#define CROSSVM_FNV1A_START 0xcbf29ce484222325u /* the offset basis */
 
-/* Continues an FNV-1a-64 over len private bytes; start with CROSSVM_FNV1A_START. */
+/* Continues an FNV-1a-64 over len private bytes. hash: of what came before, CROSSVM_FNV1A_START at
+ * first. */
 CROSSVM_INLINE uint64_t crossvm_fnv1a(uint64_t hash, const void *data, size_t len)
 {
     const unsigned char *bytes = (const unsigned char *)data;
@@ -48,11 +50,11 @@ CROSSVM_INLINE uint64_t crossvm_fnv1a(uint64_t hash, const void *data, size_t le
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define CROSSVM_BYTE_ORDER_NAME "be"
 #else
-#define CROSSVM_BYTE_ORDER_NAME "le"
+#define CROSSVM_BYTE_ORDER_NAME "le" /* of this target: le or be */
 #endif
 
-/* The type hash of a description `name;field:type:offset:count;...;len;le|be` (a C string that ends
- * with CROSSVM_BYTE_ORDER_NAME). Never 0, which means "unchecked". */
+/* The type hash of a description `name;field:type:offset:count;...;len;le|be`. Never 0, which
+ * means "unchecked". description: a C string that ends with CROSSVM_BYTE_ORDER_NAME. */
 CROSSVM_INLINE uint64_t crossvm_type_hash(const char *description)
 {
     size_t len = 0;

@@ -14,6 +14,7 @@
 
 CROSSVM_EXTERN_C_BEGIN
 
+/* Kinds of clocks. */
 enum crossvm_clock_kind {
     CROSSVM_CLOCK_UNKNOWN = 0,   /* comparable with nothing */
     CROSSVM_CLOCK_MONOTONIC = 1, /* one kernel's monotonic clock; id: its boot */
@@ -22,7 +23,8 @@ enum crossvm_clock_kind {
     CROSSVM_CLOCK_TAI = 4        /* TAI; id likewise (IEEE 1588 domain) */
 };
 
-/* Whether times of two domains can be compared: a known kind, the same clock, the same rate. */
+/* Whether times of two domains can be compared: a known kind, the same clock, the same rate. a, b:
+ * the domains. */
 CROSSVM_INLINE bool crossvm_clock_comparable(const struct crossvm_clock_domain *a,
                                              const struct crossvm_clock_domain *b)
 {
@@ -30,9 +32,10 @@ CROSSVM_INLINE bool crossvm_clock_comparable(const struct crossvm_clock_domain *
            a->rate == b->rate;
 }
 
-/* The age at now_ns (of the consumer's clock) of a time taken at then_ns (of the producer's).
- * Pure. OK and *age_ns; UNKNOWN the clocks cannot be compared, no time was given, or the time lies
- * in the consumer's future: *age_ns is then UINT64_MAX, which no deadline calls fresh. */
+/* How old a time is. producer, consumer: the clock domains of the two sides. then_ns: the time, of
+ * the producer's clock. now_ns: the time now, of the consumer's. Pure. OK and *age_ns; UNKNOWN the
+ * clocks cannot be compared, no time was given, or the time lies in the consumer's future: *age_ns
+ * is then UINT64_MAX, which no deadline calls fresh. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_clock_age(const struct crossvm_clock_domain *producer,
                                                        uint64_t then_ns,
                                                        const struct crossvm_clock_domain *consumer,
@@ -70,8 +73,8 @@ CROSSVM_INLINE uint64_t crossvm_i_divide(uint64_t n, uint64_t d, uint64_t *remai
 #endif
 }
 
-/* Nanoseconds in `ticks` of a counter that runs at `rate` ticks a second, rounded down; no overflow
- * for rates to 2^34 and results below 2^64. Pure. rate 0 means that ticks are nanoseconds. */
+/* Nanoseconds in `ticks` of a counter, rounded down; no overflow for rates to 2^34 and results
+ * below 2^64. Pure. ticks: of the counter. rate: ticks a second, 0 = they are nanoseconds. */
 CROSSVM_INLINE uint64_t crossvm_clock_ns(uint64_t ticks, uint64_t rate)
 {
     uint64_t rest;

@@ -28,16 +28,23 @@
 #define CROSSVM_EXTERN_C_END                      }
 #define CROSSVM_STATIC_ASSERT(condition, message) static_assert(condition, message)
 #else
-#define CROSSVM_EXTERN_C_BEGIN
-#define CROSSVM_EXTERN_C_END
+#define CROSSVM_EXTERN_C_BEGIN                    /* in front of a header's declarations */
+#define CROSSVM_EXTERN_C_END                      /* behind them */
+/* Does not compile unless the condition holds. */
 #define CROSSVM_STATIC_ASSERT(condition, message) _Static_assert(condition, message)
 #endif
 
-#define CROSSVM_INLINE         static inline __attribute__((unused))
-#define CROSSVM_ALWAYS_INLINE  static inline __attribute__((unused, always_inline))
-#define CROSSVM_COLD           static __attribute__((unused, noinline, cold))
-#define CROSSVM_NODISCARD      __attribute__((warn_unused_result))
-#define CROSSVM_LIKELY(cond)   __builtin_expect(!!(cond), 1)
+/* A function in a header; no warning when it is not used. */
+#define CROSSVM_INLINE static inline __attribute__((unused))
+/* One that is inlined even where the compiler would rather not: accesses, fast paths. */
+#define CROSSVM_ALWAYS_INLINE static inline __attribute__((unused, always_inline))
+/* One that is kept out of line: slow paths. */
+#define CROSSVM_COLD static __attribute__((unused, noinline, cold))
+/* Ignoring the answer is a warning. */
+#define CROSSVM_NODISCARD __attribute__((warn_unused_result))
+/* The condition mostly holds. */
+#define CROSSVM_LIKELY(cond) __builtin_expect(!!(cond), 1)
+/* The condition mostly does not hold. */
 #define CROSSVM_UNLIKELY(cond) __builtin_expect(!!(cond), 0)
 
 /* Writers stand this far apart: two 64-byte lines, because processors fetch them in pairs. */

@@ -178,7 +178,8 @@ CROSSVM_INLINE void crossvm_copy_out_strict(void *dst, const void *src, size_t l
     }
 }
 
-/* Sets len shared bytes at dst to zero, free of races under C11. dst and len: multiples of 8. */
+/* Sets len shared bytes at dst to zero, free of races under C11. Bounded by len. dst, len:
+ * multiples of 8. */
 CROSSVM_INLINE void crossvm_copy_zero(void *dst, size_t len)
 {
     struct crossvm_i_unit *unit = (struct crossvm_i_unit *)dst;
@@ -193,7 +194,8 @@ struct __attribute__((may_alias)) crossvm_i_device_word {
     uint32_t bits;
 };
 
-/* The same for an uncached mapping: aligned 32-bit stores alone. */
+/* Sets len bytes of an uncached mapping to zero by aligned 32-bit stores alone. Bounded by len.
+ * dst, len: multiples of 4. */
 CROSSVM_INLINE void crossvm_copy_zero_device(void *dst, size_t len)
 {
     volatile struct crossvm_i_device_word *word = (volatile struct crossvm_i_device_word *)dst;
@@ -395,8 +397,8 @@ CROSSVM_INLINE void crossvm_copy_out(void *dst, const void *src, size_t len)
 
 /* ---- memory that is the caller's alone for the moment ------------------------------------ */
 
-/* Copies to shared memory that nobody else may look at before it is published: a plain copy, which
- * folds when len is a constant. */
+/* Copies len bytes to shared memory that nobody else may look at before it is published: a plain
+ * copy, which folds when len is a constant. */
 CROSSVM_ALWAYS_INLINE void crossvm_copy_put(void *dst, const void *src, size_t len)
 {
     CROSSVM_I_HOOK(CROSSVM_ACCESS_COPY_OUT, dst, len);
@@ -409,8 +411,8 @@ CROSSVM_ALWAYS_INLINE void crossvm_copy_put(void *dst, const void *src, size_t l
 #endif
 }
 
-/* Copies from shared memory that an honest peer leaves alone until it is released. A peer that does
- * not, gets a mixture into dst; src is not read again: judge dst. */
+/* Copies len bytes from shared memory that an honest peer leaves alone until it is released. A peer
+ * that does not, gets a mixture into dst; src is not read again: judge dst. */
 CROSSVM_ALWAYS_INLINE void crossvm_copy_take(void *dst, const void *src, size_t len)
 {
     CROSSVM_I_HOOK(CROSSVM_ACCESS_COPY_IN, src, len);

@@ -77,21 +77,22 @@
 CROSSVM_EXTERN_C_BEGIN
 
 #define CROSSVM_MAGIC      0x4d567243u /* "CrVM" */
-#define CROSSVM_HEADER_LEN 256u
-#define CROSSVM_ENTRY_LEN  128u
-#define CROSSVM_LIVE_OFF   256u
-#define CROSSVM_DIR_OFF    384u
-#define CROSSVM_DIR_SLOTS  2u
-#define CROSSVM_NAME_LEN   48u
+#define CROSSVM_HEADER_LEN 256u        /* bytes of a region's header */
+#define CROSSVM_ENTRY_LEN  128u        /* bytes of a directory entry */
+#define CROSSVM_LIVE_OFF   256u        /* where the live line begins */
+#define CROSSVM_DIR_OFF    384u        /* where the directory begins */
+#define CROSSVM_DIR_SLOTS  2u          /* slots of the directory */
+#define CROSSVM_NAME_LEN   48u         /* bytes of a chunk's name, the NUL included */
 
-#define CROSSVM_GRANULE_MIN     128u
-#define CROSSVM_GRANULE_MAX     0x40000000u
-#define CROSSVM_GRANULE_DEFAULT 4096u
-#define CROSSVM_CAPACITY_MAX    65535u
+#define CROSSVM_GRANULE_MIN     128u        /* one line */
+#define CROSSVM_GRANULE_MAX     0x40000000u /* 2^30 */
+#define CROSSVM_GRANULE_DEFAULT 4096u       /* a page of most machines */
+#define CROSSVM_CAPACITY_MAX    65535u      /* directory entries, at most */
 #define CROSSVM_PAYLOAD_MAX     0x7fffffffu /* payload, element and stride: below 2^31 */
 #define CROSSVM_ELEMENTS_MAX    0x40000000u /* 2^30 */
-#define CROSSVM_ANYONE          0xffffffffu
+#define CROSSVM_ANYONE          0xffffffffu /* every party, as reader */
 
+/* Kinds of chunks. */
 enum crossvm_kind {
     CROSSVM_KIND_BYTES = 1,    /* plain memory behind a control line */
     CROSSVM_KIND_SNAPSHOT = 2, /* snapshot.h */
@@ -101,6 +102,7 @@ enum crossvm_kind {
     CROSSVM_KIND_DOORBELL = 6  /* a line for each vector, backend/futex.h */
 };
 
+/* The header. */
 struct crossvm_region_shm {
     struct crossvm_le32 magic;
     struct crossvm_le32 format_major;
@@ -129,6 +131,7 @@ struct crossvm_region_shm {
     struct crossvm_le32 checksum;
 };
 
+/* A directory entry. */
 struct crossvm_entry_shm {
     struct crossvm_le32 id;
     struct crossvm_le32 generation;
@@ -152,8 +155,8 @@ struct crossvm_entry_shm {
 
 /* The first 128 bytes of every chunk, whatever its kind. */
 struct crossvm_chunk_shm {
-    struct crossvm_le32 index;
-    struct crossvm_le32 epoch;
+    struct crossvm_le32 index; /* latest, tail or head by kind, else zero */
+    struct crossvm_le32 epoch; /* the chunk's generation, 0 = nothing lies here */
     struct crossvm_le32 words[30];
 };
 

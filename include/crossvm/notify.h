@@ -36,10 +36,10 @@ struct crossvm_notify_ops {
 
 /* A doorbell in use. */
 struct crossvm_notify {
-    const struct crossvm_notify_ops *ops;
-    void *context;
-    uint64_t n_sent;       /* rings */
-    uint64_t n_suppressed; /* rings that were not due */
+    const struct crossvm_notify_ops *ops; /* the backend's functions */
+    void *context;                        /* what they are called with */
+    uint64_t n_sent;                      /* rings */
+    uint64_t n_suppressed;                /* rings that were not due */
 };
 
 /* Rings a vector of a peer. Never blocks. OK; NOT_FOUND; STALE; SYSTEM with errno. */
@@ -50,7 +50,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_notify_signal(struct crossvm_notify
     return notify->ops->signal(notify->context, peer, vector);
 }
 
-/* Rings if a kick said so (due is what it answered), and counts either way. Never blocks.
+/* Rings if a kick said so, and counts either way. due: what the kick answered. Never blocks.
  * OK; NOT_FOUND; STALE; SYSTEM with errno. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_notify_signal_if(struct crossvm_notify *notify,
                                                               int due, uint32_t peer,
@@ -63,7 +63,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_notify_signal_if(struct crossvm_not
     return crossvm_notify_signal(notify, peer, vector);
 }
 
-/* Waits for own `vector` until deadline_ns of crossvm_notify_now. Blocks.
+/* Waits for own `vector` until deadline_ns. Blocks.
  * OK rung, or a false alarm: look at shared memory; TIMEOUT; NOT_FOUND; STALE; SYSTEM, errno. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_notify_wait(struct crossvm_notify *notify,
                                                          uint32_t vector, uint64_t deadline_ns)
@@ -94,7 +94,7 @@ CROSSVM_INLINE uint64_t crossvm_notify_now(const struct crossvm_notify *notify)
 struct crossvm_polling {
     uint64_t (*now)(void *context); /* ns, never backward */
     void (*relax)(void *context);   /* gives the processor away for a moment; NULL = a pause */
-    void *context;
+    void *context;                  /* what both are called with */
 };
 
 CROSSVM_INLINE int crossvm_i_polling_signal(void *context, uint32_t peer, uint32_t vector)
@@ -127,8 +127,8 @@ CROSSVM_INLINE uint64_t crossvm_i_polling_now(void *context)
     return polling->now(polling->context);
 }
 
-/* Makes a notify that rings nobody and waits by polling. polling must outlive it. Set `polling` in
- * the kick of the peer's handle, too, so that its kicks are free. */
+/* Makes a notify that rings nobody and waits by polling. polling: must outlive the notify. Set
+ * `polling` in the kick of the peer's handle, too, so that its kicks are free. */
 CROSSVM_INLINE void crossvm_notify_polling(struct crossvm_notify *notify,
                                            struct crossvm_polling *polling)
 {

@@ -40,11 +40,13 @@ CROSSVM_EXTERN_C_BEGIN
 /* Attempts to read the directory while its owner changes it, before a call answers TORN. */
 #define CROSSVM_DIRECTORY_TRIES 64u
 
+/* What a mapping allows. */
 enum crossvm_mapping_access {
-    CROSSVM_READ_ONLY = 0,
-    CROSSVM_READ_WRITE = 1
+    CROSSVM_READ_ONLY = 0, /* for readers */
+    CROSSVM_READ_WRITE = 1 /* for the owner and for writers */
 };
 
+/* The memory type of a mapping. What the caller says is believed. */
 enum crossvm_memory {
     CROSSVM_WRITE_BACK = 0,     /* ordinary cached memory */
     CROSSVM_UNCACHED = 1,       /* device mapping: aligned words only, and slow */
@@ -80,65 +82,65 @@ struct crossvm_chunk_decl {
 
 /* A chunk as the directory has it: private, judged. */
 struct crossvm_chunk {
-    uint32_t id;
-    uint32_t generation;
-    uint32_t kind;
-    uint32_t n;
-    uint64_t off;    /* from the region's base */
-    uint64_t length; /* bytes, control line included */
-    uint64_t len;
-    uint32_t writer;
-    uint32_t reader;
-    uint64_t type_hash;
-    uint64_t link_id;
-    char name[CROSSVM_NAME_LEN];
+    uint32_t id;                 /* never 0, the chunk's for good */
+    uint32_t generation;         /* another one each time its memory starts anew */
+    uint32_t kind;               /* enum crossvm_kind, or one that this library does not know */
+    uint32_t n;                  /* slots, elements or vectors */
+    uint64_t off;                /* from the region's base */
+    uint64_t length;             /* bytes, control line included */
+    uint64_t len;                /* bytes of payload, element or data */
+    uint32_t writer;             /* party that writes it */
+    uint32_t reader;             /* party that reads it, or CROSSVM_ANYONE */
+    uint64_t type_hash;          /* of the payload, 0 = unchecked */
+    uint64_t link_id;            /* the link of a queue's part */
+    char name[CROSSVM_NAME_LEN]; /* as declared, NUL-terminated */
 };
 
 /* A region as its owner wants it; a constant. */
 struct crossvm_region_plan {
-    const struct crossvm_chunk_decl *chunks;
-    uint32_t n_chunks;
-    uint32_t capacity;     /* directory entries to make room for; 0 = n_chunks */
-    uint32_t granule;      /* power of two from 128; 0 = 4096 */
-    uint64_t spare_len;    /* bytes for chunks that are allocated at run time */
-    uint32_t owner;        /* the party that formats */
-    uint8_t region_id[16]; /* the caller's 128 bits, by which regions are told apart */
-    uint64_t link_id;      /* the communication that the region belongs to */
-    struct crossvm_clock_domain clock;
+    const struct crossvm_chunk_decl *chunks; /* those that format makes, in this order */
+    uint32_t n_chunks;                       /* their number */
+    uint32_t capacity;                       /* directory entries to make room for; 0 = n_chunks */
+    uint32_t granule;                        /* power of two from 128; 0 = 4096 */
+    uint64_t spare_len;                      /* bytes for chunks that are allocated at run time */
+    uint32_t owner;                          /* the party that formats */
+    uint8_t region_id[16];             /* the caller's 128 bits, by which regions are told apart */
+    uint64_t link_id;                  /* the communication that the region belongs to */
+    struct crossvm_clock_domain clock; /* of the timestamps in the region */
 };
 
 /* A region that was attached: geometry judged once and kept. Copies of it are independent. */
 struct crossvm_region {
-    unsigned char *base;
-    uint64_t length;
-    uint32_t self; /* the party that this program is */
-    uint32_t owner;
-    uint32_t granule;
-    uint32_t capacity;
-    bool writable;
-    bool device;
-    uint32_t region_id[4];
-    uint64_t link_id;
-    uint64_t plan_hash;
-    struct crossvm_clock_domain clock;
-    struct crossvm_slots directory;
-    struct crossvm_fault fault; /* why the last call answered CORRUPT */
+    unsigned char *base;               /* where it is mapped */
+    uint64_t length;                   /* bytes */
+    uint32_t self;                     /* the party that this program is */
+    uint32_t owner;                    /* the party that formatted it */
+    uint32_t granule;                  /* chunks begin and end at multiples of it */
+    uint32_t capacity;                 /* directory entries that there is room for */
+    bool writable;                     /* neither the mapping nor a feature bit forbids writing */
+    bool device;                       /* uncached mapping: aligned words only */
+    uint32_t region_id[4];             /* as the plan gave it */
+    uint64_t link_id;                  /* as the plan gave it */
+    uint64_t plan_hash;                /* of the plan that it was formatted by */
+    struct crossvm_clock_domain clock; /* of its timestamps */
+    struct crossvm_slots directory;    /* its two slots */
+    struct crossvm_fault fault;        /* why the last call answered CORRUPT */
 };
 
 /* The owner's side of a region. */
 struct crossvm_region_owner {
-    struct crossvm_region region;
-    struct crossvm_chunk *table; /* the caller's memory, sorted by offset */
-    uint32_t n_chunks;
-    uint32_t generation; /* the last one given out */
-    uint64_t version;    /* of the directory */
+    struct crossvm_region region; /* the region, looked at like anyone else does */
+    struct crossvm_chunk *table;  /* the caller's memory, sorted by offset */
+    uint32_t n_chunks;            /* chunks in the table */
+    uint32_t generation;          /* the last one given out */
+    uint64_t version;             /* of the directory */
 };
 
 /* ---- geometry ---------------------------------------------------------------------------- */
 
 /* Bytes in front of a queue's elements, and the whole of its consumer's part (spsc.h). */
 #define CROSSVM_SPSC_CONTROL_LEN 512u
-#define CROSSVM_DOORBELL_MAX     2048u
+#define CROSSVM_DOORBELL_MAX     2048u /* vectors of a DOORBELL chunk, at most */
 
 CROSSVM_ALWAYS_INLINE bool crossvm_i_is_power_of_two(uint64_t value)
 {
@@ -168,7 +170,8 @@ CROSSVM_INLINE bool crossvm_i_geometry_elements(uint32_t n, uint64_t len)
            crossvm_i_spsc_stride(len) <= CROSSVM_PAYLOAD_MAX && len <= CROSSVM_PAYLOAD_MAX;
 }
 
-/* Bytes that a chunk of this kind, n and len needs, before rounding to the granule.
+/* Bytes that a chunk needs, before rounding to the granule. kind, n, len: as in struct
+ * crossvm_chunk_decl.
  * OK; INVALID n or len outside the kind's limits; UNSUPPORTED unknown kind (need is 128). */
 CROSSVM_INLINE int crossvm_chunk_need(uint32_t kind, uint32_t n, uint64_t len, uint64_t *need)
 {
@@ -626,9 +629,10 @@ CROSSVM_INLINE void crossvm_i_header_take(struct crossvm_region *region,
     }
 }
 
-/* Lists the region's chunks in the order of their offsets: the first max of them into chunks, and
- * *total says how many there are, all of one directory version. Unknown kinds are listed, too.
- * Role, progress and trust: as crossvm_region_find. OK; STALE; TORN; CORRUPT with the fault. */
+/* Lists the region's chunks in the order of their offsets, all of one directory version. Unknown
+ * kinds are listed, too. chunks: where they go, the first `max` of them. max: room for so many.
+ * total: how many there are. Role, progress and trust: as crossvm_region_find. OK; STALE; TORN;
+ * CORRUPT with the fault. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_list(struct crossvm_region *region,
                                                          struct crossvm_chunk *chunks, uint32_t max,
                                                          uint32_t *total)
@@ -720,7 +724,8 @@ CROSSVM_INLINE int crossvm_i_find_once(struct crossvm_region *region,
     return status == CROSSVM_OK ? crossvm_i_walk_end(region, &walk) : status;
 }
 
-/* Finds the chunk of a name and kind. type_hash 0, or 0 in the entry, is not compared.
+/* Finds the chunk of a name and kind. type_hash: of the payload; 0, here or in the entry, is not
+ * compared.
  * Role: anyone; loads only; one thread a handle, and copies of a handle are independent. Progress:
  * as crossvm_region_attach. Trust: the whole directory is judged again.
  * OK and the chunk; NOT_FOUND; TYPE another type hash; INVALID the name; STALE the region was
@@ -1211,7 +1216,7 @@ CROSSVM_INLINE void crossvm_i_adopt_finish(struct crossvm_region_owner *owner)
 
 /* Carries on with a region that an earlier owner formatted by the same plan: chunks, contents and
  * generations stay, chunks allocated at run time too; so do the header's id, link and clock domain,
- * whatever the plan says of them. table: as for format. Role: the region's one
+ * whatever the plan says of them. table: as for crossvm_region_owner_format. Role: the region's one
  * owner, alone, after the earlier one has ended. Progress: bounded by the region's length. Trust:
  * header, directory and counter are judged like a stranger's.
  * OK; MISMATCH another plan; NOT_FORMATTED; CORRUPT with owner->region.fault; and all that attach
@@ -1343,11 +1348,11 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_owner_allocate(
     return CROSSVM_OK;
 }
 
-/* Releases a chunk: it leaves the directory, then handles on it become stale. The memory is
- * cleared before it is used again. A chunk that another party writes is released only when that
- * party has stopped. Role: the owner, one call at a time. Progress: bounded by the number of
- * chunks and the chunk's length. OK; NOT_FOUND no such id (released before); STALE another
- * generation; INVALID another place or length than the chunk has. */
+/* Releases a chunk: it leaves the directory, then handles on it become stale. The memory is cleared
+ * before it is used again. A chunk that another party writes is released only when that party has
+ * stopped. Role: the owner, one call at a time. Progress: bounded by the number of chunks and the
+ * chunk's length. OK; NOT_FOUND no such id (released before); STALE another generation; INVALID
+ * another place or length than the chunk has. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_owner_release(
     struct crossvm_region_owner *owner, const struct crossvm_chunk *chunk)
 {
@@ -1366,8 +1371,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_owner_release(
 }
 
 /* Starts a chunk anew in its place: cleared, with another generation; handles on it become stale.
- * This is the way out when a chunk's words have become implausible. chunk is brought up to date.
- * Role, progress, statuses: as crossvm_region_owner_release. */
+ * This is the way out when a chunk's words have become implausible. chunk: is brought up to date.
+ * Role, progress, statuses as crossvm_region_owner_release. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_owner_renew(struct crossvm_region_owner *owner,
                                                                 struct crossvm_chunk *chunk)
 {

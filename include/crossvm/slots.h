@@ -60,15 +60,17 @@
 
 CROSSVM_EXTERN_C_BEGIN
 
-#define CROSSVM_SLOTS_MIN 2u
-#define CROSSVM_SLOTS_MAX 65536u
+#define CROSSVM_SLOTS_MIN 2u     /* a double buffer */
+#define CROSSVM_SLOTS_MAX 65536u /* 2^16 */
 
+/* The control line. */
 struct crossvm_slots_shm {
     struct crossvm_le32 latest;
     struct crossvm_le32 epoch;
     struct crossvm_le32 words[30];
 };
 
+/* A slot's header; the payload follows. */
 struct crossvm_slot_shm {
     struct crossvm_le32 mark;
     struct crossvm_le32 hi;
@@ -99,18 +101,18 @@ struct crossvm_slots {
     struct crossvm_slots_shm *control; /* a reader only loads through it */
     unsigned char *first;              /* slot 0 */
     size_t stride;                     /* bytes from slot to slot, a multiple of 64 */
-    uint32_t n_slots;
-    uint32_t epoch; /* what control->epoch must be */
-    bool device;    /* uncached mapping: aligned words only */
+    uint32_t n_slots;                  /* a power of two */
+    uint32_t epoch;                    /* what control->epoch must be */
+    bool device;                       /* uncached mapping: aligned words only */
 };
 
 /* One attempt to read: what the slot held when it was opened. */
 struct crossvm_slot_ticket {
-    const struct crossvm_slot_shm *slot;
-    const unsigned char *payload;
-    uint64_t version;
-    uint32_t mark;
-    uint32_t hi;
+    const struct crossvm_slot_shm *slot; /* the slot's header */
+    const unsigned char *payload;        /* behind it */
+    uint64_t version;                    /* that was opened */
+    uint32_t mark;                       /* as it was at the opening */
+    uint32_t hi;                         /* as it was at the opening */
 };
 
 /* Bytes from slot to slot for payloads of up to payload_len bytes. */
@@ -249,7 +251,7 @@ CROSSVM_INLINE int crossvm_slots_reader_close(const struct crossvm_slots *slots,
 /* ---- writer ------------------------------------------------------------------------------ */
 
 /* Marks the slot of `version` as unfinished; its payload may be written afterwards.
- * Role: the one writer; version is the newest complete one plus 1. Wait-free. */
+ * version: the newest complete one plus 1. Role: the one writer. Wait-free. */
 CROSSVM_INLINE struct crossvm_slot_shm *crossvm_slots_writer_begin(struct crossvm_slots *slots,
                                                                    uint64_t version)
 {
@@ -272,8 +274,9 @@ CROSSVM_INLINE void crossvm_slots_writer_commit(struct crossvm_slots *slots,
 
 /* Reads back the newest complete version after a restart: the writer goes on with exactly the next
  * one. (Skipping one, with two slots, and dying again would destroy the newest.)
- * Role: the one writer, before it writes. Trust: its own old words are judged like a stranger's.
- * OK and the version, 0 at first; STALE; CORRUPT with the fault (base: for its offset). */
+ * base: of the region, for the fault's offset. Role: the one writer, before it writes. Trust: its
+ * own old words are judged like a stranger's. OK and the version, 0 at first; STALE; CORRUPT with
+ * the fault. */
 CROSSVM_INLINE int crossvm_slots_writer_resume(const struct crossvm_slots *slots,
                                                const unsigned char *base, uint64_t *version,
                                                struct crossvm_fault *fault)

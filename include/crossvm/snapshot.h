@@ -46,33 +46,33 @@ struct crossvm_snapshot_info {
 /* One field of a partial read. */
 struct crossvm_snapshot_part {
     uint32_t off; /* from the payload's start */
-    uint32_t len;
-    void *dst;
+    uint32_t len; /* bytes */
+    void *dst;    /* where they go */
 };
 
 /* A version that is being read in place. */
 struct crossvm_snapshot_view {
-    struct crossvm_slot_ticket ticket;
-    struct crossvm_snapshot_info info;
+    struct crossvm_slot_ticket ticket; /* the slot as it was at the peek */
+    struct crossvm_snapshot_info info; /* of the version */
 };
 
 /* A reader's handle; copies of it are independent. */
 struct crossvm_snapshot_reader {
-    struct crossvm_slots slots;
-    const unsigned char *base; /* of the region */
-    uint32_t payload_len;      /* room in a slot */
-    uint64_t last;             /* the version that was read last, 0 = none */
-    struct crossvm_fault fault;
+    struct crossvm_slots slots; /* where they lie */
+    const unsigned char *base;  /* of the region */
+    uint32_t payload_len;       /* room in a slot */
+    uint64_t last;              /* the version that was read last, 0 = none */
+    struct crossvm_fault fault; /* why it answers CORRUPT */
 };
 
 /* The writer's handle. */
 struct crossvm_snapshot_writer {
-    struct crossvm_slots slots;
-    uint32_t payload_len;
-    uint32_t len; /* of the newest version */
-    uint64_t version;
+    struct crossvm_slots slots;       /* where they lie */
+    uint32_t payload_len;             /* room in a slot */
+    uint32_t len;                     /* of the newest version */
+    uint64_t version;                 /* the newest one, 0 = none */
     struct crossvm_slot_shm *pending; /* the slot between begin and commit */
-    struct crossvm_fault fault;
+    struct crossvm_fault fault;       /* why it answers CORRUPT */
 };
 
 CROSSVM_INLINE void crossvm_i_snapshot_slots(struct crossvm_slots *slots,
@@ -223,7 +223,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_done(
 
 /* Copies several fields of one version, consistent with each other. Role: reader.
  * Progress: at most CROSSVM_SNAPSHOT_TRIES attempts, each bounded by the parts' lengths.
- * Trust: what is in the parts is the writer's; judge it. info may be NULL.
+ * Trust: what is in the parts is the writer's; judge it. info: may be NULL.
  * 1 a new version; 0 the same as last time; NOT_YET nothing published; INVALID a part lies outside
  * the payload; TORN the writer was faster each time; STALE; CORRUPT with reader->fault, sticky. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_read_parts(
@@ -285,10 +285,10 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_read(
     return status;
 }
 
-/* Copies one given version, as long as its slot still holds it: of n slots the writer takes the
- * oldest one away when it begins the next version. Role: reader. Progress: wait-free, one attempt.
- * info->missed is 0. OK; NOT_FOUND not published yet, or overwritten (also while copying);
- * NO_SPACE longer than dst_len; STALE; CORRUPT with reader->fault, sticky. */
+/* Copies one given version, as long as its slot still holds it: of its slots the writer takes the
+ * oldest one away when it begins the next version. version: its number. Role: reader. Progress:
+ * wait-free, one attempt. info->missed is 0. OK; NOT_FOUND not published yet, or overwritten (also
+ * while copying); NO_SPACE longer than dst_len; STALE; CORRUPT with reader->fault, sticky. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_read_version(
     struct crossvm_snapshot_reader *reader, uint64_t version, void *dst, size_t dst_len,
     struct crossvm_snapshot_info *info)
@@ -316,8 +316,9 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_read_version(
     return status == CROSSVM_TORN ? CROSSVM_NOT_FOUND : status;
 }
 
-/* Whether what was read is older than max_age_ns at now_ns, a time of the same clock (clock.h says
- * whether it is). A time that was not given, or that lies in the future, is never fresh. Pure. */
+/* Whether what was read is older than max_age_ns. now_ns: the time now, of the same clock (clock.h
+ * says whether it is). max_age_ns: from when on it is stale. A time that was not given, or that
+ * lies in the future, is never fresh. Pure. */
 CROSSVM_INLINE bool crossvm_snapshot_is_stale(const struct crossvm_snapshot_info *info,
                                               uint64_t now_ns, uint64_t max_age_ns)
 {
@@ -378,9 +379,9 @@ CROSSVM_INLINE void crossvm_i_snapshot_carry(struct crossvm_snapshot_writer *wri
     }
 }
 
-/* Begins the next version in place. With carry the newest version is copied into it first;
- * otherwise it holds whatever an older version left there. Beginning again starts the
- * same version over. Role: the writer. Wait-free, bounded by the payload's length.
+/* Begins the next version in place. Beginning again starts the same version over. carry: copies the
+ * newest version into it first; otherwise it holds whatever an older version left there. Role: the
+ * writer. Wait-free, bounded by the payload's length.
  * OK; STALE the chunk is gone; CORRUPT open answered so; nothing is written then. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_writer_begin(
     struct crossvm_snapshot_writer *writer, bool carry)
@@ -419,7 +420,7 @@ CROSSVM_INLINE void *crossvm_snapshot_writer_raw(struct crossvm_snapshot_writer 
     return writer->pending == NULL ? NULL : crossvm_i_slot_payload(writer->pending);
 }
 
-/* Publishes the version that was begun, len bytes of it. sampled_ns and published_ns: times of the
+/* Publishes the version that was begun, len bytes of it. sampled_ns, published_ns: times of the
  * region's clock domain, 0 = not given. Role: the writer. Wait-free.
  * OK; INVALID nothing begun, or len exceeds the slot's payload. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_writer_commit(
@@ -440,7 +441,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_writer_commit(
     return CROSSVM_OK;
 }
 
-/* Publishes len bytes of src as the next version. Role: the writer. Wait-free, bounded by len.
+/* Publishes len bytes of src as the next version. sampled_ns, published_ns: as
+ * crossvm_snapshot_writer_commit. Role: the writer. Wait-free, bounded by len.
  * OK; INVALID len exceeds the slot's payload; STALE the chunk is gone; CORRUPT open answered so.
  * Unless OK nothing is published. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_writer_publish(

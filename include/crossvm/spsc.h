@@ -88,8 +88,9 @@
 
 CROSSVM_EXTERN_C_BEGIN
 
+/* The tx part, in front of the elements. */
 struct crossvm_spsc_tx_shm {
-    struct crossvm_wake_line_shm line;
+    struct crossvm_wake_line_shm line; /* tail, epoch and the producer's wake words */
     struct crossvm_le32 grant;
     struct crossvm_le32 status;
     struct crossvm_le32 capacity;
@@ -111,8 +112,9 @@ struct crossvm_spsc_tx_shm {
     struct crossvm_le32 reserved_3[58];
 };
 
+/* The rx part. */
 struct crossvm_spsc_rx_shm {
-    struct crossvm_wake_line_shm line;
+    struct crossvm_wake_line_shm line; /* head, epoch and the consumer's wake words */
     struct crossvm_le32 request;
     struct crossvm_le32 capacity;
     struct crossvm_le32 elem_len;
@@ -175,88 +177,89 @@ struct crossvm_i_spsc_name {
 
 /* The producer's handle. */
 struct crossvm_spsc_tx {
-    unsigned char *slots;
-    uint32_t tail;
-    uint32_t mask;   /* between the two counters: gcc would join them into one vector access */
-    uint32_t n_free; /* places known to be free; 0 sends every push to the slow path */
-    uint32_t elem_len;
-    size_t stride;
-    struct crossvm_spsc_tx_shm *own;
-    const struct crossvm_spsc_rx_shm *peer;
-    uint32_t head; /* the peer's, as seen last */
-    uint32_t capacity;
-    uint32_t reserved_end; /* the reserved places end here */
-    uint32_t peer_epoch;
-    struct crossvm_wake_waiter waiter;
-    struct crossvm_wake_publisher kick;
-    uint64_t n_refused;
-    int state;          /* OK linked; NOT_YET, REFUSED, STALE, CORRUPT */
-    int refusal;        /* why the last request was refused, a status */
-    uint32_t answered;  /* the request that was answered last, 0 = none */
-    uint32_t n_answers; /* ever, by all incarnations */
-    uint32_t wanted_elem_len;
-    uint64_t room; /* bytes for elements */
-    bool device;
-    struct crossvm_i_spsc_name name; /* of this part */
-    struct crossvm_i_spsc_name granted_to;
+    unsigned char *slots; /* the elements */
+    uint32_t tail;        /* own index */
+    uint32_t mask;        /* between the two counters: gcc would join them into one vector access */
+    uint32_t n_free;      /* places known to be free; 0 sends every push to the slow path */
+    uint32_t elem_len;    /* bytes of an element, as granted */
+    size_t stride;        /* from element to element */
+    struct crossvm_spsc_tx_shm *own;           /* this part */
+    const struct crossvm_spsc_rx_shm *peer;    /* the consumer's part */
+    uint32_t head;                             /* the peer's, as seen last */
+    uint32_t capacity;                         /* elements, as granted */
+    uint32_t reserved_end;                     /* the reserved places end here */
+    uint32_t peer_epoch;                       /* the rx part's when it was linked */
+    struct crossvm_wake_waiter waiter;         /* asks for rings when places are free */
+    struct crossvm_wake_publisher kick;        /* says when the consumer wants a ring */
+    uint64_t n_refused;                        /* pushes that found the queue full */
+    int state;                                 /* OK linked; NOT_YET, REFUSED, STALE, CORRUPT */
+    int refusal;                               /* why the last request was refused, a status */
+    uint32_t answered;                         /* the request that was answered last, 0 = none */
+    uint32_t n_answers;                        /* ever, by all incarnations */
+    uint32_t wanted_elem_len;                  /* the only one that is granted, 0 = any */
+    uint64_t room;                             /* bytes for elements */
+    bool device;                               /* the elements lie in an uncached mapping */
+    struct crossvm_i_spsc_name name;           /* of this part */
+    struct crossvm_i_spsc_name granted_to;     /* the rx part that was answered */
     const struct crossvm_chunk_shm *peer_base; /* start of the peer's region, for the fault's off */
-    struct crossvm_chunk chunk;
-    struct crossvm_fault fault;
+    struct crossvm_chunk chunk;                /* this part */
+    struct crossvm_fault fault;                /* why it answers CORRUPT */
 };
 
 /* The consumer's handle. */
 struct crossvm_spsc_rx {
-    const unsigned char *slots;
-    uint32_t head;
-    uint32_t mask;
-    uint32_t n_avail; /* elements in hand; 0 sends every pop to the slow path */
-    uint32_t elem_len;
-    size_t stride;
-    struct crossvm_spsc_rx_shm *own;
-    const struct crossvm_spsc_tx_shm *peer;
-    uint32_t tail;      /* the peer's, as seen last */
-    uint32_t published; /* head, as published last */
-    uint32_t lazy;      /* at most this many releases are held back */
-    uint32_t capacity;
-    uint32_t shown_end; /* the elements shown end here */
-    uint32_t peer_epoch;
-    struct crossvm_wake_waiter waiter;
-    struct crossvm_wake_publisher kick;
-    int state;   /* OK linked; NOT_YET, REFUSED, STALE, CORRUPT */
-    int refusal; /* why the request was refused, a status */
-    uint32_t request;
-    uint32_t asked;         /* the newest number in use */
-    uint32_t only_elem_len; /* of a typed queue, 0 = any */
-    bool accepted;          /* a grant was accepted, by this incarnation or an earlier one */
-    bool device;            /* the elements lie in an uncached mapping */
-    struct crossvm_i_spsc_name accepted_from;
-    struct crossvm_i_spsc_name name; /* of this part */
-    const struct crossvm_chunk_shm *peer_base;
-    struct crossvm_chunk chunk;
-    struct crossvm_fault fault;
+    const unsigned char *slots;      /* the elements */
+    uint32_t head;                   /* own index */
+    uint32_t mask;                   /* capacity - 1 */
+    uint32_t n_avail;                /* elements in hand; 0 sends every pop to the slow path */
+    uint32_t elem_len;               /* bytes of an element, as asked for */
+    size_t stride;                   /* from element to element */
+    struct crossvm_spsc_rx_shm *own; /* this part */
+    const struct crossvm_spsc_tx_shm *peer; /* the producer's part */
+    uint32_t tail;                          /* the peer's, as seen last */
+    uint32_t published;                     /* head, as published last */
+    uint32_t lazy;                          /* at most this many releases are held back */
+    uint32_t capacity;                      /* elements, as asked for */
+    uint32_t shown_end;                     /* the elements shown end here */
+    uint32_t peer_epoch;                    /* the tx part's when it was linked */
+    struct crossvm_wake_waiter waiter;      /* asks for rings when elements are there */
+    struct crossvm_wake_publisher kick;     /* says when the producer wants a ring */
+    int state;                              /* OK linked; NOT_YET, REFUSED, STALE, CORRUPT */
+    int refusal;                            /* why the request was refused, a status */
+    uint32_t request;                       /* its number */
+    uint32_t asked;                         /* the newest number in use */
+    uint32_t only_elem_len;                 /* of a typed queue, 0 = any */
+    bool accepted; /* a grant was accepted, by this incarnation or an earlier one */
+    bool device;   /* the elements lie in an uncached mapping */
+    struct crossvm_i_spsc_name accepted_from;  /* the tx part that was accepted */
+    struct crossvm_i_spsc_name name;           /* of this part */
+    const struct crossvm_chunk_shm *peer_base; /* start of the peer's region, for the fault's off */
+    struct crossvm_chunk chunk;                /* this part */
+    struct crossvm_fault fault;                /* why it answers CORRUPT */
 };
 
 /* Elements in place, before or behind the wrap. */
 struct crossvm_spsc_tx_span {
-    unsigned char *first;
-    unsigned char *second;
-    uint32_t n_first;
-    uint32_t n_second;
-    size_t stride;
+    unsigned char *first;  /* up to the wrap */
+    unsigned char *second; /* from the wrap on */
+    uint32_t n_first;      /* elements in first */
+    uint32_t n_second;     /* elements in second */
+    size_t stride;         /* bytes from element to element */
 };
 
+/* Elements in place, before or behind the wrap. */
 struct crossvm_spsc_rx_span {
-    const unsigned char *first;
-    const unsigned char *second;
-    uint32_t n_first;
-    uint32_t n_second;
-    size_t stride;
+    const unsigned char *first;  /* up to the wrap */
+    const unsigned char *second; /* from the wrap on */
+    uint32_t n_first;            /* elements in first */
+    uint32_t n_second;           /* elements in second */
+    size_t stride;               /* bytes from element to element */
 };
 
 /* Which start of the peer is at work, and from which index on. */
 struct crossvm_spsc_peer {
-    uint32_t incarnation;
-    uint32_t base;
+    uint32_t incarnation; /* another one after each of its starts */
+    uint32_t base;        /* its index when it began */
 };
 
 /* ---- what both sides share ---------------------------------------------------------------- */
@@ -407,9 +410,9 @@ CROSSVM_INLINE void crossvm_i_spsc_tx_count(struct crossvm_spsc_tx *tx)
 /* Opens the tx part of a queue, the first time or after a restart. elem_len: the only element
  * length that this producer grants, 0 = any. seed: for the incarnation; another one at each start
  * (boot count, counter, random). Role: the producer, alone. Wait-free. Trust: own old words are
- * judged. OK, then crossvm_spsc_tx_link; TYPE not an SPSC_TX; INVALID no chunk of this region;
- * ROLE also for a read-only mapping; STALE; MISMATCH another element length was granted here: renew
- * the chunk; CORRUPT with tx->fault: likewise. */
+ * judged. OK, then crossvm_spsc_tx_link; TYPE not an SPSC_TX; INVALID no chunk of this region; ROLE
+ * also for a read-only mapping; STALE; MISMATCH another element length was granted here: renew the
+ * chunk; CORRUPT with tx->fault: likewise. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_open(struct crossvm_spsc_tx *tx,
                                                           const struct crossvm_region *region,
                                                           const struct crossvm_chunk *chunk,
@@ -542,12 +545,12 @@ CROSSVM_INLINE int crossvm_i_spsc_tx_begin(struct crossvm_spsc_tx *tx)
 
 /* Brings the queue up from the producer's side; called again until it answers OK (and free to call
  * afterwards). Judges the consumer's request and grants or refuses it in the tx part.
- * region, chunk: the rx part. Role: the producer. Wait-free. Trust: each word of the consumer's is
- * loaded once and judged. OK linked; NOT_YET the consumer has to move; REFUSED tx->refusal says
- * why, a later request of the consumer's is judged anew; MISMATCH another name or link id; TYPE
- * another type hash or kind; INVALID, ROLE the chunk; STALE one of the parts was released or
- * renewed, or elements of an earlier pairing are left (renew the tx part); CORRUPT with tx->fault,
- * sticky. */
+ * region: of the rx part. chunk: the rx part. Role: the producer. Wait-free. Trust: each word of
+ * the consumer's is loaded once and judged. OK linked; NOT_YET the consumer has to move; REFUSED
+ * tx->refusal says why, a later request of the consumer's is judged anew; MISMATCH another name or
+ * link id; TYPE another type hash or kind; INVALID, ROLE the chunk; STALE one of the parts was
+ * released or renewed, or elements of an earlier pairing are left (renew the tx part); CORRUPT with
+ * tx->fault, sticky. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_link(struct crossvm_spsc_tx *tx,
                                                           const struct crossvm_region *region,
                                                           const struct crossvm_chunk *chunk)
@@ -724,7 +727,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_reserve(struct crossvm_spsc
     return CROSSVM_OK;
 }
 
-/* The i-th reserved element. i < n_first + n_second. Pure. */
+/* One of the places reserved. i: its number, from 0, below n_first + n_second. Pure. */
 CROSSVM_ALWAYS_INLINE void *crossvm_spsc_tx_span_at(const struct crossvm_spsc_tx_span *span,
                                                     uint32_t i)
 {
@@ -840,9 +843,9 @@ CROSSVM_INLINE void crossvm_spsc_tx_peer_polls(struct crossvm_spsc_tx *tx)
     tx->kick.polling = true;
 }
 
-/* Says whether to ring the consumer for what was published: 1 ring, 0 don't. now_ns and again_ns
- * as crossvm_wake_due. Role: the producer, after one or many pushes. Wait-free, one full fence;
- * free of cost when polling was chosen. */
+/* Says whether to ring the consumer for what was published: 1 ring, 0 don't. now_ns, again_ns: as
+ * crossvm_wake_due. Role: the producer, after one or many pushes. Wait-free, one full fence; free
+ * of cost when polling was chosen. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_kick(struct crossvm_spsc_tx *tx,
                                                           uint64_t now_ns, uint64_t *again_ns)
 {
@@ -958,8 +961,8 @@ CROSSVM_INLINE void crossvm_i_spsc_rx_count(struct crossvm_spsc_rx *rx)
     crossvm_store_pair(&rx->own->n_suppressed_lo, &rx->own->n_suppressed_hi, rx->kick.n_suppressed);
 }
 
-/* Opens the rx part of a queue, the first time or after a restart, and asks for a queue of capacity
- * elements (a power of two, 1 to 2^30) of elem_len bytes (1 to 2^31 - 8). seed: as
+/* Opens the rx part of a queue, the first time or after a restart, and asks for a queue. capacity:
+ * elements, a power of two, 1 to 2^30. elem_len: bytes of one, 1 to 2^31 - 8. seed: as
  * crossvm_spsc_tx_open. Role: the consumer, alone. Wait-free. Trust: own old words are judged.
  * OK, then crossvm_spsc_rx_link; INVALID, TOO_LARGE the request (nothing is written), INVALID also
  * no chunk of this region; TYPE not an SPSC_RX; ROLE also for a read-only mapping; STALE; MISMATCH
@@ -996,9 +999,10 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_open(struct crossvm_spsc_rx
     return CROSSVM_OK;
 }
 
-/* Asks again, after a refusal or a change of mind, as long as the queue is not linked. Role: the
- * consumer. Wait-free. OK; INVALID, TOO_LARGE the request (nothing is written), INVALID also an
- * element length that is not a typed queue's; MISMATCH the queue is linked: renew the chunk. */
+/* Asks again, after a refusal or a change of mind, as long as the queue is not linked. capacity,
+ * elem_len: as crossvm_spsc_rx_open. Role: the consumer. Wait-free. OK; INVALID, TOO_LARGE the
+ * request (nothing is written), INVALID also an element length that is not a typed queue's;
+ * MISMATCH the queue is linked: renew the chunk. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_ask(struct crossvm_spsc_rx *rx,
                                                          uint32_t capacity, uint32_t elem_len)
 {
@@ -1114,11 +1118,11 @@ CROSSVM_INLINE int crossvm_i_spsc_rx_begin(struct crossvm_spsc_rx *rx,
 }
 
 /* Brings the queue up from the consumer's side; called again until it answers OK.
- * region, chunk: the tx part. Role: the consumer. Wait-free. Trust: each word of the producer's is
- * loaded once and judged. OK linked; NOT_YET the producer has to move; REFUSED rx->refusal says
- * why, crossvm_spsc_rx_ask asks for something else; MISMATCH another name or link id; TYPE another
- * type hash or kind; INVALID, ROLE the chunk; STALE one of the parts was released or renewed (renew
- * the rx part, too, when it is the tx part); CORRUPT with rx->fault. */
+ * region: of the tx part. chunk: the tx part. Role: the consumer. Wait-free. Trust: each word of
+ * the producer's is loaded once and judged. OK linked; NOT_YET the producer has to move; REFUSED
+ * rx->refusal says why, crossvm_spsc_rx_ask asks for something else; MISMATCH another name or link
+ * id; TYPE another type hash or kind; INVALID, ROLE the chunk; STALE one of the parts was released
+ * or renewed (renew the rx part, too, when it is the tx part); CORRUPT with rx->fault. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_link(struct crossvm_spsc_rx *rx,
                                                           const struct crossvm_region *region,
                                                           const struct crossvm_chunk *chunk)
@@ -1296,7 +1300,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_peek(struct crossvm_spsc_rx
     return CROSSVM_OK;
 }
 
-/* The i-th element shown. i < n_first + n_second. Pure. */
+/* One of the elements shown. i: its number, from 0, below n_first + n_second. Pure. */
 CROSSVM_ALWAYS_INLINE const void *crossvm_spsc_rx_span_at(const struct crossvm_spsc_rx_span *span,
                                                           uint32_t i)
 {
@@ -1430,9 +1434,9 @@ CROSSVM_INLINE void crossvm_spsc_rx_disarm(const struct crossvm_spsc_rx *rx)
     }
 }
 
-/* Asks to be rung when at least `want` elements are there (a watermark, 1 for any). delay_ns: the
- * longest delay that the consumer keeps by its own timer, told to the producer as a hint; 0 = none.
- * Releases that were held back are published first. Role: the consumer, about to sleep.
+/* Asks to be rung when at least `want` elements are there. want: a watermark, 1 for any. delay_ns:
+ * the longest delay that the consumer keeps by its own timer, told to the producer as a hint; 0 =
+ * none. Releases that were held back are published first. Role: the consumer, about to sleep.
  * 1 they are there already, don't sleep (and nothing is armed); 0 armed: crossvm_spsc_rx_nudge,
  * then sleep; INVALID want is 0 or exceeds the capacity; NOT_YET, REFUSED, STALE, CORRUPT.
  * Wait-free. */

@@ -16,8 +16,9 @@
 
 CROSSVM_EXTERN_C_BEGIN
 
+/* What a call answers. */
 enum crossvm_status {
-    CROSSVM_OK = 0,
+    CROSSVM_OK = 0, /* done */
 
     /* Try again. */
     CROSSVM_EMPTY = -1,         /* no element in the queue */
@@ -55,42 +56,43 @@ enum crossvm_status {
     CROSSVM_SYSTEM = -60
 };
 
+/* What a caller does about a status. */
 enum crossvm_family {
-    CROSSVM_FAMILY_RESULT = 0,
-    CROSSVM_FAMILY_AGAIN = 1,
-    CROSSVM_FAMILY_CALLER = 2,
-    CROSSVM_FAMILY_STALE = 3,
-    CROSSVM_FAMILY_PEER = 4,
-    CROSSVM_FAMILY_SYSTEM = 5
+    CROSSVM_FAMILY_RESULT = 0, /* zero or positive: no failure */
+    CROSSVM_FAMILY_AGAIN = 1,  /* nothing is wrong: call again later */
+    CROSSVM_FAMILY_CALLER = 2, /* mend the program, or the configurations that do not fit */
+    CROSSVM_FAMILY_STALE = 3,  /* find the chunk anew */
+    CROSSVM_FAMILY_PEER = 4,   /* drop the peer */
+    CROSSVM_FAMILY_SYSTEM = 5  /* look at errno */
 };
 
 /* The rule that a peer's bytes broke. docs/FORMAT.md gives each rule in words. */
 enum crossvm_rule {
-    CROSSVM_RULE_NONE = 0,
-    CROSSVM_RULE_HEADER_CHECKSUM,
-    CROSSVM_RULE_HEADER_LEN,
-    CROSSVM_RULE_ENTRY_LEN,
-    CROSSVM_RULE_REGION_LENGTH,
-    CROSSVM_RULE_GRANULE,
-    CROSSVM_RULE_CAPACITY,
-    CROSSVM_RULE_DIRECTORY_SLOT,
-    CROSSVM_RULE_DIRECTORY_COUNT,
-    CROSSVM_RULE_DIRECTORY_CHECKSUM,
-    CROSSVM_RULE_ENTRY_ID,
-    CROSSVM_RULE_ENTRY_GENERATION,
-    CROSSVM_RULE_ENTRY_KIND,
-    CROSSVM_RULE_ENTRY_OFFSET,
-    CROSSVM_RULE_ENTRY_LENGTH,
-    CROSSVM_RULE_ENTRY_NAME,
-    CROSSVM_RULE_ENTRY_GEOMETRY,
-    CROSSVM_RULE_ENTRY_TWICE,
-    CROSSVM_RULE_OWNER_COUNTER,
-    CROSSVM_RULE_SLOT_MARK,
-    CROSSVM_RULE_SLOT_BACKWARD,
-    CROSSVM_RULE_SLOT_LEN,
-    CROSSVM_RULE_SPSC_GRANT,
-    CROSSVM_RULE_SPSC_INDEX,
-    CROSSVM_RULE_COUNT
+    CROSSVM_RULE_NONE = 0,           /* no fault */
+    CROSSVM_RULE_HEADER_CHECKSUM,    /* CRC-32C of the region's header */
+    CROSSVM_RULE_HEADER_LEN,         /* is 256 */
+    CROSSVM_RULE_ENTRY_LEN,          /* is 128 */
+    CROSSVM_RULE_REGION_LENGTH,      /* a multiple of the granule, with room for the directory */
+    CROSSVM_RULE_GRANULE,            /* a power of two, 128 to 2^30 */
+    CROSSVM_RULE_CAPACITY,           /* 1 to 65535 directory entries */
+    CROSSVM_RULE_DIRECTORY_SLOT,     /* holds the version that is announced */
+    CROSSVM_RULE_DIRECTORY_COUNT,    /* whole entries, at most the capacity */
+    CROSSVM_RULE_DIRECTORY_CHECKSUM, /* CRC-32C of the entries */
+    CROSSVM_RULE_ENTRY_ID,           /* not 0 */
+    CROSSVM_RULE_ENTRY_GENERATION,   /* not 0 */
+    CROSSVM_RULE_ENTRY_KIND,         /* not 0 */
+    CROSSVM_RULE_ENTRY_OFFSET,       /* in order, without overlap, at the granule, in the region */
+    CROSSVM_RULE_ENTRY_LENGTH,       /* a multiple of the granule, within the region */
+    CROSSVM_RULE_ENTRY_NAME,         /* 1 to 47 allowed characters, then zeros */
+    CROSSVM_RULE_ENTRY_GEOMETRY,     /* n and len are possible, and fit the length */
+    CROSSVM_RULE_ENTRY_TWICE,        /* one entry for a name and kind, one for an id */
+    CROSSVM_RULE_OWNER_COUNTER,      /* no generation is ahead of it */
+    CROSSVM_RULE_SLOT_MARK,          /* that of the version that is announced */
+    CROSSVM_RULE_SLOT_BACKWARD,      /* not below a version that was read before */
+    CROSSVM_RULE_SLOT_LEN,           /* at most the payload's length */
+    CROSSVM_RULE_SPSC_GRANT,         /* what was asked for, and fits the part */
+    CROSSVM_RULE_SPSC_INDEX,         /* forward, within the capacity */
+    CROSSVM_RULE_COUNT               /* how many there are; not a rule */
 };
 
 /* A peer's impossible bytes: where they stood, what they were, which rule they broke. */

@@ -11,12 +11,12 @@
 #ifndef CROSSVM_VERSION_H
 #define CROSSVM_VERSION_H
 
-#define CROSSVM_VERSION_MAJOR  0
-#define CROSSVM_VERSION_MINOR  1
-#define CROSSVM_VERSION_PATCH  0
-#define CROSSVM_VERSION_STRING "0.1.0"
+#define CROSSVM_VERSION_MAJOR  0       /* the library's */
+#define CROSSVM_VERSION_MINOR  1       /* the library's */
+#define CROSSVM_VERSION_PATCH  0       /* the library's */
+#define CROSSVM_VERSION_STRING "0.1.0" /* all three */
 
-#define CROSSVM_FORMAT_MAJOR 0u
-#define CROSSVM_FORMAT_MINOR 1u
+#define CROSSVM_FORMAT_MAJOR 0u /* another one refuses attach */
+#define CROSSVM_FORMAT_MINOR 1u /* informative: feature bits govern meaning */
 
 #endif

@@ -33,12 +33,14 @@
 
 CROSSVM_EXTERN_C_BEGIN
 
+/* When a waiter wants to be rung. */
 enum crossvm_wake_mode {
     CROSSVM_WAKE_ALWAYS = 0, /* at every kick that published something; memory starts like this */
     CROSSVM_WAKE_NEVER = 1,  /* it polls, or it is awake */
     CROSSVM_WAKE_EVENT = 2   /* when the index passes the event: it sleeps, or is about to */
 };
 
+/* A waiter's line. */
 struct crossvm_wake_line_shm {
     struct crossvm_le32 index;
     struct crossvm_le32 epoch;
@@ -59,21 +61,21 @@ CROSSVM_STATIC_ASSERT(sizeof(struct crossvm_wake_line_shm) == CROSSVM_LINE, "byt
 
 /* The waiter's handle. */
 struct crossvm_wake_waiter {
-    struct crossvm_wake_line_shm *line;
-    uint32_t epoch; /* what line->epoch must be */
+    struct crossvm_wake_line_shm *line; /* where it writes */
+    uint32_t epoch;                     /* what line->epoch must be */
 };
 
 /* The publisher's handle. */
 struct crossvm_wake_publisher {
-    const struct crossvm_wake_line_shm *line;
-    uint32_t old;           /* the index at the last kick */
+    const struct crossvm_wake_line_shm *line; /* the waiter's */
+    uint32_t old;                             /* the index at the last kick */
     uint32_t span;          /* an event further ahead than this can never be reached */
     bool fresh;             /* nothing is known of the waiter yet: ring once */
     bool polling;           /* chosen at attach: the waiter polls, and kicks are free */
     uint64_t pending_ns;    /* since when something is published below the watermark, 0 = nothing */
     uint32_t pending_event; /* the watermark that it waits for */
-    uint64_t n_sent;
-    uint64_t n_suppressed;
+    uint64_t n_sent;        /* kicks that asked for a ring */
+    uint64_t n_suppressed;  /* kicks that did not */
 };
 
 /* ---- opening ------------------------------------------------------------------------------ */
@@ -89,7 +91,7 @@ CROSSVM_INLINE void crossvm_i_wake_publisher_set(struct crossvm_wake_publisher *
     publisher->fresh = true;
 }
 
-/* Opens a WAKE chunk as the waiter, who writes it. Wait-free.
+/* Opens a WAKE chunk as the waiter, who writes it. Role: waiter. Wait-free.
  * OK; TYPE not a WAKE chunk; INVALID no chunk of this region; ROLE; STALE. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_wake_waiter_open(struct crossvm_wake_waiter *waiter,
                                                               const struct crossvm_region *region,
@@ -103,7 +105,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_wake_waiter_open(struct crossvm_wak
     return status;
 }
 
-/* Opens a WAKE chunk as the publisher whose index is now `index`. Wait-free. Statuses as above. */
+/* Opens a WAKE chunk as the publisher. index: its index now. Role: publisher. Wait-free. Statuses
+ * as crossvm_wake_waiter_open. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_wake_publisher_open(
     struct crossvm_wake_publisher *publisher, const struct crossvm_region *region,
     const struct crossvm_chunk *chunk, uint32_t index)
@@ -149,10 +152,10 @@ CROSSVM_INLINE int crossvm_wake_always(const struct crossvm_wake_waiter *waiter)
     return CROSSVM_OK;
 }
 
-/* A ring when the index passes `event` (index event + 1 is published); an event further ahead is a
- * watermark. delay_ns tells the publisher the longest delay that is wanted, 0 = none: a hint, the
- * waiter's own timer is what keeps it. The caller looks at the index once more afterwards, then
- * may sleep. Role: waiter. Wait-free. OK; STALE the chunk is gone, nothing is stored. */
+/* A ring when the index passes `event`. The caller looks at the index once more afterwards, then
+ * may sleep. event: ring when event + 1 is published; one further ahead is a watermark. delay_ns:
+ * tells the publisher the longest delay that is wanted, 0 = none (a hint, the waiter's own timer is
+ * what keeps it). Role: waiter. Wait-free. OK; STALE the chunk is gone, nothing is stored. */
 CROSSVM_INLINE int crossvm_wake_at(const struct crossvm_wake_waiter *waiter, uint32_t event,
                                    uint64_t delay_ns)
 {
@@ -233,10 +236,10 @@ CROSSVM_INLINE bool crossvm_i_wake_judge(struct crossvm_wake_publisher *publishe
 }
 
 /* Says whether to ring now that everything up to `index` is published: 1 ring, 0 don't.
- * now_ns, 0 = no clock: *again_ns is then set to when to call again for the waiter's longest delay,
- * 0 = no need. The first call of a fresh handle answers 1, unless polling was chosen. Role:
- * publisher, after publishing. Wait-free: one fence, each of the waiter's words loaded at most
- * once; any value is harmless. At least one call in 2^31 publications. */
+ * The first call of a fresh handle answers 1, unless polling was chosen. index: the publisher's
+ * now. now_ns: 0 = no clock. again_ns: set to when to call again for the waiter's longest delay, 0
+ * = no need. Role: publisher, after publishing. Wait-free: one fence, each of the waiter's words
+ * loaded at most once; any value is harmless. At least one call in 2^31 publications. */
 CROSSVM_INLINE int crossvm_wake_due(struct crossvm_wake_publisher *publisher, uint32_t index,
                                     uint64_t now_ns, uint64_t *again_ns)
 {

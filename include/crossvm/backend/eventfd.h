@@ -21,17 +21,17 @@ CROSSVM_EXTERN_C_BEGIN
 
 /* Where one vector of one peer is rung. */
 struct crossvm_eventfd_route {
-    uint32_t peer;
-    uint32_t vector;
-    int fd;
+    uint32_t peer;   /* as the caller names it */
+    uint32_t vector; /* of the peer */
+    int fd;          /* a copy of that vector's descriptor */
 };
 
 /* All doorbells of one side. The arrays are the caller's and must outlive the notify. */
 struct crossvm_eventfd {
-    const struct crossvm_eventfd_route *routes;
-    uint32_t n_routes;
-    const int *own; /* the descriptor of each own vector */
-    uint32_t n_own;
+    const struct crossvm_eventfd_route *routes; /* whom this side may ring */
+    uint32_t n_routes;                          /* their number */
+    const int *own;                             /* the descriptor of each own vector */
+    uint32_t n_own;                             /* own vectors */
 };
 
 /* A descriptor for one own vector. 0 and up; SYSTEM with errno. */

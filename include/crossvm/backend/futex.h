@@ -30,10 +30,11 @@
 
 CROSSVM_EXTERN_C_BEGIN
 
-#define CROSSVM_FUTEX_VECTORS 8u
+#define CROSSVM_FUTEX_VECTORS 8u /* vectors in each direction, at most */
 
+/* The line of one vector. */
 struct crossvm_doorbell_shm {
-    struct crossvm_le32 count;
+    struct crossvm_le32 count; /* rings so far, runs freely */
     struct crossvm_le32 reserved[31];
 };
 
@@ -41,20 +42,21 @@ CROSSVM_STATIC_ASSERT(sizeof(struct crossvm_doorbell_shm) == CROSSVM_LINE, "byte
 
 /* One side's doorbells with one peer. */
 struct crossvm_futex {
-    struct crossvm_doorbell_shm *out; /* the peer's vectors, which we ring */
-    const struct crossvm_doorbell_shm *in;
-    const struct crossvm_le32 *out_epoch;
-    const struct crossvm_le32 *in_epoch;
-    uint32_t out_generation;
-    uint32_t in_generation;
-    uint32_t n_out;
-    uint32_t n_in;
-    uint32_t rung[CROSSVM_FUTEX_VECTORS];
-    uint32_t heard[CROSSVM_FUTEX_VECTORS];
+    struct crossvm_doorbell_shm *out;      /* the peer's vectors, which we ring */
+    const struct crossvm_doorbell_shm *in; /* own vectors, on which we sleep */
+    const struct crossvm_le32 *out_epoch;  /* of the chunk that we write */
+    const struct crossvm_le32 *in_epoch;   /* of the peer's chunk */
+    uint32_t out_generation;               /* what *out_epoch must be */
+    uint32_t in_generation;                /* what *in_epoch must be */
+    uint32_t n_out;                        /* vectors to ring */
+    uint32_t n_in;                         /* vectors to wait for */
+    uint32_t rung[CROSSVM_FUTEX_VECTORS];  /* own counts, by vector */
+    uint32_t heard[CROSSVM_FUTEX_VECTORS]; /* the peer's counts as they were at the last wait */
 };
 
-/* Opens both directions: `out` is a DOORBELL chunk that this side writes, `in` the peer's. Vectors
- * beyond 8 are not used. OK; TYPE, INVALID, ROLE, STALE as every open. */
+/* Opens both directions. out, out_region: a DOORBELL chunk that this side writes, and its region.
+ * in, in_region: the one that the peer writes, and its region. Vectors beyond 8 are not used. OK;
+ * TYPE, INVALID, ROLE, STALE as crossvm_bytes_reader_open. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_futex_open(struct crossvm_futex *futex,
                                                         const struct crossvm_region *out_region,
                                                         const struct crossvm_chunk *out,

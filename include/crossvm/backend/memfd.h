@@ -30,11 +30,12 @@ CROSSVM_EXTERN_C_BEGIN
 #define CROSSVM_I_SEAL_FUTURE_WRITE 0x0010
 #endif
 
-#define CROSSVM_MEMFD_MAX 16u
+#define CROSSVM_MEMFD_MAX 16u /* descriptors in one message, at most */
 
+/* Memory and its descriptor. */
 struct crossvm_memfd {
-    int fd; /* read-only: the one to hand over */
-    struct crossvm_mapping mapping;
+    int fd;                         /* read-only: the one to hand over */
+    struct crossvm_mapping mapping; /* read-write at the creator, else read-only */
 };
 
 /* A read-only descriptor of the same memory. */
@@ -45,9 +46,9 @@ CROSSVM_INLINE int crossvm_i_memfd_read_only(int fd)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* Creates len bytes of memory (rounded up to pages by the system), all zero, mapped read-write
- * here and writable nowhere else. name is for /proc only. OK; SYSTEM with errno (EINVAL: a kernel
- * older than 5.1 cannot seal future writes). Unless OK nothing is left behind. */
+/* Creates len bytes of memory (rounded up to pages by the system), all zero, mapped read-write here
+ * and writable nowhere else. name: for /proc only. OK; SYSTEM with errno (EINVAL: a kernel older
+ * than 5.1 cannot seal future writes). Unless OK nothing is left behind. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_memfd_create(struct crossvm_memfd *memfd,
                                                           const char *name, uint64_t len)
 {
@@ -80,9 +81,9 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_memfd_create(struct crossvm_memfd *
     return status;
 }
 
-/* Maps memory that was received, read-only. The descriptor becomes the memfd's own in any case.
- * OK; ROLE it is not sealed as crossvm_memfd_create seals: its giver could shrink it under us, or
- * others could write it; SYSTEM with errno. Unless OK the descriptor is closed. */
+/* Maps memory that was received, read-only. fd: becomes the memfd's own in any case. OK; ROLE it is
+ * not sealed as crossvm_memfd_create seals: its giver could shrink it under us, or others could
+ * write it; SYSTEM with errno. Unless OK the descriptor is closed. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_memfd_open(struct crossvm_memfd *memfd, int fd)
 {
     struct stat stat;
@@ -138,8 +139,8 @@ CROSSVM_INLINE void crossvm_i_memfd_prepare(struct crossvm_i_memfd_message *mess
     message->header.msg_controllen = room;
 }
 
-/* Hands n descriptors (1 to 16: memfds, eventfds) over a connected UNIX socket. Blocks as the
- * socket does. OK; INVALID n; SYSTEM with errno. */
+/* Hands n descriptors (memfds, eventfds) over a UNIX socket. Blocks as the socket does. n: 1 to
+ * CROSSVM_MEMFD_MAX. OK; INVALID n; SYSTEM with errno. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_memfd_send(int socket, const int *fds, uint32_t n)
 {
     struct crossvm_i_memfd_message message;
@@ -175,10 +176,11 @@ CROSSVM_INLINE uint32_t crossvm_i_memfd_unpack(struct crossvm_i_memfd_message *m
     return came;
 }
 
-/* Receives exactly n descriptors that the other end sent at once. Blocks as the socket does.
+/* Receives exactly n descriptors that the other end sent at once. Blocks as the socket does. n: 1
+ * to CROSSVM_MEMFD_MAX.
  * OK; INVALID n; EMPTY the other end has closed; MISMATCH another number of descriptors, or none,
- * or some were cut off (also because this process may open no more): what came is closed; SYSTEM
- * with errno. */
+ * or some were lost (also because this process may open no more): what came is closed; SYSTEM with
+ * errno. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_memfd_receive(int socket, int *fds, uint32_t n)
 {
     struct crossvm_i_memfd_message message;

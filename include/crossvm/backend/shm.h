@@ -16,7 +16,7 @@
 
 CROSSVM_EXTERN_C_BEGIN
 
-/* Creates named memory (a name like "/car-state") of len bytes, all zero, and maps it read-write.
+/* Creates named memory of len bytes, all zero, and maps it read-write. name: one like "/car-state".
  * OK; SYSTEM with errno (EEXIST: the name is taken, ENOSPC: no memory). Unless OK nothing is left
  * behind. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_shm_create(struct crossvm_mapping *mapping,
@@ -40,7 +40,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_shm_create(struct crossvm_mapping *
     return status;
 }
 
-/* Maps named memory that exists, read-only or, for a writer that restarts, read-write.
+/* Maps named memory that exists. access: read-only or, for a writer that restarts, read-write.
  * OK; NOT_YET its creator has not given it a length yet; ROLE it is no memory, belongs to another
  * user, or others may access it; SYSTEM with errno (ENOENT). */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_shm_open(struct crossvm_mapping *mapping,

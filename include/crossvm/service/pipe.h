@@ -24,22 +24,22 @@ CROSSVM_EXTERN_C_BEGIN
 
 /* Whom to ring, and where to be rung. */
 struct crossvm_pipe_bell {
-    struct crossvm_notify *notify;
-    uint32_t peer;       /* as the backend names it */
-    uint32_t vector_out; /* of the peer's */
-    uint32_t vector_in;  /* of our own */
+    struct crossvm_notify *notify; /* the backend's, set up */
+    uint32_t peer;                 /* as the backend names it */
+    uint32_t vector_out;           /* of the peer's */
+    uint32_t vector_in;            /* of our own */
 };
 
 /* The producer's end: bring the queue up with crossvm_spsc_tx_*, then set the bell. */
 struct crossvm_pipe_tx {
-    struct crossvm_spsc_tx queue;
-    struct crossvm_pipe_bell bell;
+    struct crossvm_spsc_tx queue;  /* to be opened and linked by crossvm_spsc_tx_* */
+    struct crossvm_pipe_bell bell; /* to be set by the caller */
 };
 
 /* The consumer's end. */
 struct crossvm_pipe_rx {
-    struct crossvm_spsc_rx queue;
-    struct crossvm_pipe_bell bell;
+    struct crossvm_spsc_rx queue;  /* to be opened and linked by crossvm_spsc_rx_* */
+    struct crossvm_pipe_bell bell; /* to be set by the caller */
 };
 
 CROSSVM_INLINE int crossvm_i_pipe_ring(const struct crossvm_pipe_bell *bell, int due)
@@ -47,9 +47,9 @@ CROSSVM_INLINE int crossvm_i_pipe_ring(const struct crossvm_pipe_bell *bell, int
     return crossvm_notify_signal_if(bell->notify, due, bell->peer, bell->vector_out);
 }
 
-/* Rings the consumer if it wants to be rung for what was pushed. *again_ns: when to call again for
- * the consumer's longest delay, 0 = no need. Role: the producer. Never blocks.
- * OK; NOT_FOUND, STALE, SYSTEM the doorbell. */
+/* Rings the consumer if it wants to be rung for what was pushed. again_ns: when to call again for
+ * the consumer's longest delay, 0 = no need. Role: the producer. Never blocks. OK; NOT_FOUND,
+ * STALE, SYSTEM the doorbell. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_tx_kick(struct crossvm_pipe_tx *pipe,
                                                           uint64_t *again_ns)
 {
@@ -81,10 +81,10 @@ CROSSVM_INLINE int crossvm_i_pipe_sleep(const struct crossvm_pipe_bell *bell, in
     return status == CROSSVM_TIMEOUT ? CROSSVM_OK : status;
 }
 
-/* Waits until `want` places are free (1 to capacity), or until deadline_ns of the notify's clock.
- * The number of free places, fewer than want only if the consumer waits, too, or at the deadline;
- * TIMEOUT none until the deadline; INVALID want; NOT_YET, REFUSED, STALE, CORRUPT the queue;
- * NOT_FOUND, STALE, SYSTEM the doorbell. Role: the producer. Blocks. */
+/* Waits until `want` places are free, or until deadline_ns of the notify's clock. want: 1 to the
+ * capacity. The number of free places, fewer than want only if the consumer waits, too, or at the
+ * deadline; TIMEOUT none until the deadline; INVALID want; NOT_YET, REFUSED, STALE, CORRUPT the
+ * queue; NOT_FOUND, STALE, SYSTEM the doorbell. Role: the producer. Blocks. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_tx_wait(struct crossvm_pipe_tx *pipe,
                                                           uint32_t want, uint64_t deadline_ns)
 {
@@ -121,11 +121,11 @@ CROSSVM_INLINE uint64_t crossvm_i_pipe_until(uint64_t now_ns, uint64_t delay_ns,
     return now_ns + delay_ns;
 }
 
-/* Waits until `want` elements are there (a watermark, 1 to capacity), or until delay_ns after the
- * first one (0 = no such limit), or until deadline_ns of the notify's clock. The number of
- * elements, fewer than want only after the delay, at the deadline, or if the producer waits, too;
- * TIMEOUT none until the deadline; INVALID want; NOT_YET, REFUSED, STALE, CORRUPT the queue;
- * NOT_FOUND, STALE, SYSTEM the doorbell. Role: the consumer. Blocks. */
+/* Waits until `want` elements are there, or until delay_ns after the first one, or until
+ * deadline_ns of the notify's clock. want: a watermark, 1 to the capacity. delay_ns: 0 = no such
+ * limit. The number of elements, fewer than want only after the delay, at the deadline, or if the
+ * producer waits, too; TIMEOUT none until the deadline; INVALID want; NOT_YET, REFUSED, STALE,
+ * CORRUPT the queue; NOT_FOUND, STALE, SYSTEM the doorbell. Role: the consumer. Blocks. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_rx_wait(struct crossvm_pipe_rx *pipe,
                                                           uint32_t want, uint64_t delay_ns,
                                                           uint64_t deadline_ns)
