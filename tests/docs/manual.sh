@@ -30,37 +30,7 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 failed=0
-
-fail() {
-    echo "failed: $*"
-    failed=1
-}
-
-# extract DOCUMENT NAME: writes NAME.LINE.c or .cpp for each example, and NAME.LINE.text for what it
-# prints.
-extract() {
-    awk -v prefix="$work/$2" '
-        fenced && /^```[ \t]*$/ {
-            fenced = 0
-            if (language ~ /^c(pp)?$/ && body ~ /(^|\n)int main\(/) {
-                example = sprintf("%s.%05d", prefix, start)
-                printf "%s", body > (example "." language)
-                close(example "." language)
-            } else {
-                if (language == "text" && example != "") {
-                    printf "%s", body > (example ".text")
-                    close(example ".text")
-                }
-                example = ""
-            }
-            next
-        }
-        fenced { body = body $0 "\n"; next }
-        /^```/ { fenced = 1; language = substr($0, 4); body = ""; start = NR + 1; next }
-        /^#/ { example = "" }
-        END { if (fenced) { print "a block is not closed: line " start; exit 1 } }
-    ' "$1" || fail "$1"
-}
+. "$source_dir/tests/docs/common.sh"
 
 # run EXAMPLE.c or EXAMPLE.cpp: compiles, runs, compares.
 run() {
@@ -90,9 +60,9 @@ run() {
     fi
 }
 
-extract "$source_dir/docs/MANUAL.md" manual
+extract "$source_dir/docs/MANUAL.md" "$work/manual" "$a_program"
 if [ -f "$source_dir/README.md" ]; then
-    extract "$source_dir/README.md" readme
+    extract "$source_dir/README.md" "$work/readme" "$a_program"
     hello=$(find "$work" -name 'readme.*.c' | sort | head -n 1)
     if [ -z "$hello" ]; then
         fail "README.md has no example"
