@@ -87,8 +87,8 @@ class Names:
             self._take_macros(common.without_comments(text))
 
     def _take_macros(self, code):
-        for name, arguments, value in re.findall(
-                r"^#define (CROSSVM_(?!I_)\w+)(\([^)]*\))?[ \t]*((?:[^\n\\]|\\\n|\\.)*)", code, re.M):
+        define = r"^#define (CROSSVM_(?!I_)\w+)(\([^)]*\))?[ \t]*((?:[^\n\\]|\\\n|\\.)*)"
+        for name, arguments, value in re.findall(define, code, re.M):
             if arguments:
                 self.macros[name] = re.sub(r"\s+", " ", arguments)
             elif NUMBER.fullmatch(value.strip()):

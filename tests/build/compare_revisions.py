@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""tools/compare-revisions.py sees what it is for: copies of the headers are changed in one place each,
-and it has to say so, with the right status; two equal trees differ in nothing. Revisions of git are
-tried in a repository of the test's own, since a checkout may have no history.
+"""tools/compare-revisions.py sees what it is for: copies of the headers are changed, and it has to
+say so, with the right status; two equal trees differ in nothing. Revisions of git are tried in a
+repository of the test's own, since a checkout may have no history.
 
 usage: compare_revisions.py SOURCE_DIR [CC]      Status 0, 1, or 77: no compiler or no readelf.
 """
@@ -44,14 +44,15 @@ CASES = [
       ("version.h", "CROSSVM_FORMAT_MINOR 1u", "CROSSVM_FORMAT_MINOR 2u")],
      ["struct crossvm_region_shm: extra at 104 is new", "CROSSVM_FORMAT_MINOR was 1, is 2"], False),
     ("a kind is added",
-     [("layout.h", "CROSSVM_KIND_DOORBELL = 6", "CROSSVM_KIND_DOORBELL = 6, CROSSVM_KIND_MORE = 7")],
+     [("layout.h", "CROSSVM_KIND_DOORBELL = 6",
+       "CROSSVM_KIND_DOORBELL = 6, CROSSVM_KIND_MORE = 7")],
      ["new: CROSSVM_KIND_MORE: 7"], False),
     ("what programs are compiled against changes",
      [("bytes.h", "uint64_t off, const void *src, size_t len)\n{",
        "uint32_t off, const void *src, size_t len)\n{"),
       ("clock.h", "uint64_t crossvm_clock_ns(", "uint64_t crossvm_clock_nanoseconds("),
       ("snapshot.h", "missed", "lost"),
-      ("bytes.h", "CROSSVM_BYTES_READ_FIELD(reader, off,", "CROSSVM_BYTES_READ_FIELD(reader, at,"),
+      ("bytes.h", "BYTES_READ_FIELD(reader, off,", "BYTES_READ_FIELD(reader, at,"),
       ("status.h", "CROSSVM_RULE_NONE = 0", "CROSSVM_RULE_NONE = 100")],
      ["crossvm_bytes_writer_write was int (struct crossvm_bytes_writer const *, uint64_t, void "
       "const *, size_t), is int (struct crossvm_bytes_writer const *, uint32_t, void const *, "

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """docs/FAQ.md has one entry for each status, and no other.
 
-Each enumerator of enum crossvm_status is a heading with its number, below the heading of its family;
-each entry says what it means, its causes and what to do. Under CORRUPT each rule's name stands in
-the table of rules. Numbers, families and names are what the compiled library says.
+Each enumerator of enum crossvm_status is a heading with its number, below the heading of its
+family; each entry says what it means, its causes and what to do. Under CORRUPT each rule's name
+stands in the table of rules. Numbers, families and names are what the compiled library says.
 
 usage: faq.py SOURCE_DIR [CC]      Status 0, 1, or 77: no compiler.
 """

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Compiles the examples of docs/PORTING.md without an operating system: the one for bare metal with
-# arm-none-eabi-gcc, where it may need nothing but memcpy and memset; the one under each system's name
-# against the stand-ins for its headers in tests/docs/porting. And each test that the document names
-# has its source, and the markers between which the footprint is written stand there.
+# arm-none-eabi-gcc, where it may need nothing but memcpy and memset; the one under each system's
+# name against the stand-ins for its headers in tests/docs/porting. And each test that the document
+# names has its source, and the markers between which the footprint is written stand there.
 #
 # usage: porting.sh SOURCE_DIR [CC]      CC may carry flags. Status 0, 1, or 77: no compiler.
 set -u
@@ -89,7 +89,8 @@ for name in bare-metal $(ls "$stand_ins"); do
 done
 
 # Names of tests are those that CTest has: folder or path, then the source's name.
-for test in $(grep -o '`\(unit\|build\|docs\|strict\|fences\)-[a-z_]*`' "$document" | tr -d '\`'); do
+pattern='`\(unit\|build\|docs\|strict\|fences\)-[a-z_]*`'
+for test in $(grep -o "$pattern" "$document" | tr -d '\`'); do
     folder=${test%%-*}
     case $folder in
     strict | fences) folder=unit ;;

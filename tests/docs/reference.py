@@ -10,8 +10,8 @@ In the headers:
   is one of the short names (len, off, dst, ...) is a parameter, a member of a parameter's struct,
   or a public name. "name: text." begins with parameters only.
 
-In the built reference (skipped without Doxygen): it builds without a warning, and every one of those
-things has a text in it, functions, macros, structs and enums a man page, too.
+In the built reference (skipped without Doxygen): it builds without a warning, and every one of
+those things has a text in it; functions, macros, structs and enums have a man page, too.
 
 usage: reference.py SOURCE_DIR      Status 0, 1, or 77.
 """
@@ -164,7 +164,8 @@ def check_all_names(headers, report):
     every = structs.every_member()
     public = set()
     for header in headers:
-        public |= set(re.findall(r"\b(?:crossvm|CROSSVM)_\w+", common.without_comments(header.text)))
+        code = common.without_comments(header.text)
+        public |= set(re.findall(r"\b(?:crossvm|CROSSVM)_\w+", code))
     for header in headers:
         code = common.without_comments(header.text)
         for item in header.items:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stands in for FreeRTOS.h of FreeRTOS, with a tick of 32 bits: the declarations that docs/PORTING.md uses, as the
- * system documents them. For compiling only. */
+/* Stands in for FreeRTOS.h of FreeRTOS, with a tick of 32 bits: the declarations that
+ * docs/PORTING.md uses, as the system documents them. For compiling only. */
 #ifndef STAND_IN_FREERTOS_FREERTOS_H
 #define STAND_IN_FREERTOS_FREERTOS_H
 

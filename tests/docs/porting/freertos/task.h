@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stands in for task.h of FreeRTOS: the declarations that docs/PORTING.md uses, as the
- * system documents them. For compiling only. */
+/* Stands in for task.h of FreeRTOS: the declarations that docs/PORTING.md uses, as the system
+ * documents them. For compiling only. */
 #ifndef STAND_IN_FREERTOS_TASK_H
 #define STAND_IN_FREERTOS_TASK_H
 

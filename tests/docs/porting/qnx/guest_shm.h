@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stands in for guest_shm.h of the QNX hypervisor: the declarations that docs/PORTING.md uses, as the
- * system documents them. For compiling only. */
+/* Stands in for guest_shm.h of the QNX hypervisor: the declarations that docs/PORTING.md uses, as
+ * the system documents them. For compiling only. */
 #ifndef STAND_IN_QNX_GUEST_SHM_H
 #define STAND_IN_QNX_GUEST_SHM_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stands in for time.h of QNX: the declarations that docs/PORTING.md uses, as the
- * system documents them. For compiling only. */
+/* Stands in for time.h of QNX: the declarations that docs/PORTING.md uses, as the system
+ * documents them. For compiling only. */
 #ifndef STAND_IN_QNX_TIME_H
 #define STAND_IN_QNX_TIME_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stands in for tx_api.h of ThreadX: the declarations that docs/PORTING.md uses, as the
- * system documents them. For compiling only. */
+/* Stands in for tx_api.h of ThreadX: the declarations that docs/PORTING.md uses, as the system
+ * documents them. For compiling only. */
 #ifndef STAND_IN_THREADX_TX_API_H
 #define STAND_IN_THREADX_TX_API_H
 

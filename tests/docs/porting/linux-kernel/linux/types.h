@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stands in for linux/types.h, with the compiler's own integer types: the declarations that docs/PORTING.md uses, as the
- * system documents them. For compiling only. */
+/* Stands in for linux/types.h, with the compiler's own integer types: the declarations that
+ * docs/PORTING.md uses, as the system documents them. For compiling only. */
 #ifndef STAND_IN_LINUX_KERNEL_LINUX_TYPES_H
 #define STAND_IN_LINUX_KERNEL_LINUX_TYPES_H
 

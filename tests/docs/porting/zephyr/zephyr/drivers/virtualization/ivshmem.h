@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stands in for Zephyr's ivshmem.h: the declarations that docs/PORTING.md uses, as the
- * system documents them. For compiling only. */
+/* Stands in for Zephyr's ivshmem.h: the declarations that docs/PORTING.md uses, as the system
+ * documents them. For compiling only. */
 #ifndef STAND_IN_ZEPHYR_ZEPHYR_DRIVERS_VIRTUALIZATION_IVSHMEM_H
 #define STAND_IN_ZEPHYR_ZEPHYR_DRIVERS_VIRTUALIZATION_IVSHMEM_H
 
