@@ -505,6 +505,7 @@ def main_page(text):
         links = re.sub(r"\(include/crossvm/backend\)", "(@ref layer6)", headers)
         links = re.sub(r"\(include/crossvm/([\w/]+)\.h\)",
                        lambda m: f"(@ref crossvm-{m.group(1).replace('/', '-')})", links)
+        links = re.sub(r"\[([^\]]*)\]\(include/[^)]*\)", r"\1", links)  # no page: C++ alone
         table.append(f"| {links} | {words} |")
     text = re.sub(r"`[^`]*`|\bcrossvm_\w+", lambda m: f'@ref {m.group(0)} "{m.group(0)}"'
                   if m.group(0) in known else m.group(0), text)

@@ -66,7 +66,8 @@ CASES = [
 
 class Tool:
     def __init__(self, source, compiler):
-        self.command = [sys.executable, str(source / "tools/compare-revisions.py"), "--cc", compiler]
+        tool = source / "tools/compare-revisions.py"
+        self.command = [sys.executable, str(tool), "--cc", compiler]
 
     def __call__(self, *arguments, command=None):
         done = subprocess.run([*(command or self.command), *map(str, arguments)], check=False,
