@@ -33,8 +33,8 @@ passes "writing elsewhere" env LC_ALL=en_US.UTF-8 TZ=Asia/Tokyo sh -c \
 passes "the same bytes" cmp "$single/crossvm.h" "$work/again.h"
 passes "writing to the current directory" sh -c \
     "cd '$work/elsewhere' && sh cmake/amalgamate.sh && cmp crossvm.h '$single/crossvm.h'"
-equal "the version is said" "$(sed -n 3p "$single/crossvm.h")" \
-    " * crossvm $version in one header: lock-free shared-memory primitives between virtual machines."
+equal "the version is said" "$(sed -n '3s/:.*//p' "$single/crossvm.h")" \
+    " * crossvm $version in one header"
 equal "hashes" "$(hash_of "$single/crossvm.h" | wc -l)" 1
 
 echo "/* another line */" >>"$work/elsewhere/include/crossvm/bytes.h"

@@ -92,7 +92,8 @@ esac
 
 # What the library's own version.h says.
 source_version() {
-    sed -n 's/^#define CROSSVM_VERSION_STRING "\(.*\)"$/\1/p' "$source_dir/include/crossvm/version.h"
+    sed -n 's/^#define CROSSVM_VERSION_STRING "\(.*\)"$/\1/p' \
+        "$source_dir/include/crossvm/version.h"
 }
 
 # copy_library DIR [VERSION]: what another project would have of this repository, writable.

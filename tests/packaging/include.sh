@@ -28,4 +28,10 @@ else
     echo "not checked: there is no $cxx"
 fi
 
+# The program that "conan create" tries a package with.
+# shellcheck disable=SC2086
+passes "Conan's test program" "$cc" -std=c11 $flags -I. \
+    "$source_dir/cmake/packaging/conan/test_package/test_package.c" -o consumer &&
+    equal "Conan's test program" "$(./consumer)" "crossvm $version"
+
 exit $failed
