@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What can be said of the packaging recipes without their tools: each is well-formed, tells the
-version of include/crossvm/version.h, and names files and options that exist.
+version of include/crossvm/version.h, and names files and options that exist. So does the manual.
 
 usage: recipes.py SOURCE_DIR [CC]      Status 0 or 1.
 """
@@ -165,6 +165,9 @@ def main():
     check_yocto(root, version)
     check_conan(root, version)
     check_zephyr(root)
+    manual = single(r"^find_package\(crossvm ([\d.]+)", (root / "docs/MANUAL.md").read_text(),
+                    "docs/MANUAL.md's find_package")
+    check(version.startswith(manual + "."), "docs/MANUAL.md: find_package wants another version")
     for failure in failures:
         print(failure)
     print(f"recipes for version {version}: {len(failures)} faults")
