@@ -15,6 +15,7 @@ passes "configuring" cmake -S "$work/project" -B "$work/built" -DBOARD=qemu_cort
     -DEXTRA_ZEPHYR_MODULES="$library" &&
     passes "building" cmake --build "$work/built" || exit 1
 # The application's main returns, and the emulator goes on: it is stopped when the line is there.
+: >"$work/console"
 timeout 60 cmake --build "$work/built" --target run </dev/null >"$work/console" 2>&1 &
 run=$!
 tries=0
