@@ -15,7 +15,7 @@ flags="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror"
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
+trap 'exit 1' HUP INT TERM PIPE
 failed=0
 
 # Nothing that is installed on this machine may stand in for the copy, and no package of the tests

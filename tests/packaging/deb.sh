@@ -90,7 +90,8 @@ install_and_purge() {
         echo "not installed: this machine has a crossvm already"
         return
     fi
-    trap 'purge; rm -rf "$work"' EXIT
+    # Also when nobody reads the output any more.
+    trap 'trap "" PIPE; purge; rm -rf "$work"' EXIT
     installed=yes
     if passes "installing" dpkg_waiting -i "$deb"; then
         use_installed

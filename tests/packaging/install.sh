@@ -63,7 +63,12 @@ next_minor=${minor_version%.*}.$((${minor_version#*.} + 1))
 for wanted in "$minor_version" "$version" "$version;EXACT"; do
     passes "asking for $wanted" configure "$prefix" C "$wanted"
 done
-for wanted in 99 "$next_minor" "$minor_version.$((patch + 1))" "$minor_version.1;EXACT"; do
+last_minor=
+case $minor_version in
+0.*) last_minor=0.$((${minor_version#*.} - 1)) ;;
+esac
+for wanted in 99 "$next_minor" $last_minor "$minor_version.$((patch + 1))" \
+    "$minor_version.1;EXACT"; do
     refused "asking for $wanted" "version: $version" configure "$prefix" C "$wanted"
 done
 refused "a component that there is none of" "crossvm_FOUND to FALSE" \

@@ -35,6 +35,8 @@ for language in C CXX; do
     passes "add_subdirectory, $language: building" build "$work/project" -DLANGUAGE=$language ||
         continue
     says_all_is_well "add_subdirectory, $language" "$work/built/consumer"
+    equal "languages" "$(find "$work/built" -name 'CMake*Compiler.cmake' -exec basename {} \;)" \
+        "CMake${language}Compiler.cmake"
     only_the_consumer "add_subdirectory, $language"
 done
 passes "installing the project" cmake --install "$work/built"
