@@ -112,11 +112,12 @@ copy_library() {
         "$source_dir/include/crossvm/version.h" >"$1/include/crossvm/version.h"
 }
 
-# copy_project NAME DIR: an outside project, with the program that all of them build.
+# copy_project NAME DIR: an outside project, with the program that all of them build, as C and C++.
 copy_project() {
     mkdir -p "$2"
     cp -R "$test_dir/$1/." "$2"
     cp "$test_dir/consumer/consumer.c" "$2"
+    cp "$test_dir/consumer/consumer.c" "$2/consumer.cc"
     chmod -R u+w "$2"
 }
 

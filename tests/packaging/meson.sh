@@ -43,7 +43,6 @@ fi
 mv "$work/a prefix" "$work/moved"
 export PKG_CONFIG_LIBDIR="$work/moved/share/pkgconfig"
 copy_project meson_installed "$work/finder"
-mv "$work/finder/consumer.c" "$work/finder/consumer.cc"
 # The version in meson.build is not taken from version.h; recipes.py compares the two.
 equal "the version" "$(pkg-config --modversion crossvm)" "$(source_version)"
 passes "installed: building" build "$work/finder" &&
