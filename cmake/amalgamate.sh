@@ -8,8 +8,9 @@
 #
 # Layers 0 to 5 are always in effect. The backends need an operating system, so each is in effect
 # only for who defines CROSSVM_WITH_<NAME> before including the header (CROSSVM_WITH_MEMFD for
-# crossvm/backend/memfd.h): one file serves a firmware and its Linux host. Every header keeps its
-# guard, so the file may be included again with more backends.
+# crossvm/backend/memfd.h): one file serves a firmware and its Linux host. Headers that are C++
+# alone likewise, CROSSVM_WITH_CXX being crossvm.hpp's; in C they stay out. Every header keeps its
+# guard, so the file may be included again with more of them.
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -47,7 +48,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
 # File names in include/ have no blanks.
-files=$(cd "$top" && find . -name '*.h' | sed 's|^\./||' | sort)
+files=$(cd "$top" && find . -name '*.h' -o -name '*.hpp' | sed 's|^\./||' | sort)
 hash=$(cd "$top" && for file in $files; do
     echo "$file"
     cat "$file"
@@ -78,9 +79,21 @@ function is_backend(file) {
     return file ~ /^backend\//
 }
 
+function is_cxx(file) {
+    return file ~ /\.hpp$/
+}
+
+# In effect only on request.
+function is_optional(file) {
+    return is_backend(file) || is_cxx(file)
+}
+
 function macro(file) {
+    if (file == "crossvm.hpp") {
+        return "CROSSVM_WITH_CXX"
+    }
     sub(/^backend\//, "", file)
-    sub(/\.h$/, "", file)
+    sub(/\.hp*$/, "", file)
     return "CROSSVM_WITH_" toupper(file)
 }
 
@@ -124,8 +137,8 @@ function place(file, i, need) {
         if (!(need in text)) {
             die(file ": includes " need ", which is not there")
         }
-        if (is_backend(need) && !is_backend(file)) {
-            die(file ": includes the backend " need)
+        if (is_optional(need) && !is_optional(file)) {
+            die(file ": includes " need ", which is not always in effect")
         }
         place(need)
     }
@@ -133,9 +146,9 @@ function place(file, i, need) {
     order[++n_order] = file
 }
 
-# Every backend that needs this one, itself included, asks for it.
+# Every optional header that needs this one, itself included, asks for it.
 function mark(file, by, i) {
-    if (is_backend(file) && !((file, by) in asked)) {
+    if (is_optional(file) && !((file, by) in asked)) {
         asked[file, by] = 1
         for (i = 1; i <= n_needs[file]; i++) {
             mark(needs[file, i], by)
@@ -143,6 +156,7 @@ function mark(file, by, i) {
     }
 }
 
+# When a header is in effect; without a file: when any backend is.
 function condition(file, i, out) {
     out = ""
     for (i = 1; i <= n_files; i++) {
@@ -150,7 +164,7 @@ function condition(file, i, out) {
             out = out (out == "" ? "" : " || \\\n    ") "defined(" macro(files[i]) ")"
         }
     }
-    return out
+    return file != "" && is_cxx(file) ? "defined(__cplusplus) && (" out ")" : out
 }
 
 END {
@@ -161,7 +175,7 @@ END {
     place("crossvm.h")
     for (pass = 0; pass <= 1; pass++) {
         for (i = 1; i <= n_files; i++) {
-            if (is_backend(files[i]) == pass) {
+            if (is_optional(files[i]) == pass) {
                 place(files[i])
                 mark(files[i], files[i])
             }
@@ -175,7 +189,7 @@ END {
     for (i = 1; i <= n_order; i++) {
         file = order[i]
         print ""
-        if (is_backend(file)) {
+        if (is_optional(file)) {
             printf "#if %s\n%s#endif\n", condition(file), text[file]
         } else {
             printf "%s", text[file]
@@ -196,6 +210,7 @@ cat >"$work/crossvm.h" <<BANNER
  *
  * Layers 0 to 5 are always in effect; a backend is when its CROSSVM_WITH_<NAME> is defined before
  * this file is included (and before any system header): CROSSVM_WITH_MEMFD for backend/memfd.h.
+ * CROSSVM_WITH_CXX is for crossvm.hpp.
  */
 BANNER
 # shellcheck disable=SC2086 # many names on purpose

@@ -39,9 +39,10 @@ def main():
         sys.exit("usage: identifiers.py SOURCE_DIR [CC]")
     root = pathlib.Path(sys.argv[1]).resolve()
     headers = list(root.glob("include/**/*.h"))
-    backends = root.glob("include/crossvm/backend/*.h")
+    backends = root.glob("include/crossvm/backend/*.h*")
     known = names_in(headers) | mutants(headers)
     known |= {f"CROSSVM_WITH_{backend.stem.upper()}" for backend in backends}
+    known.add("CROSSVM_WITH_CXX")
     of_cxx = set(DECLARED.findall("".join(f.read_text() for f in root.glob("include/**/*.hpp"))))
     of_cxx.add("crossvm")  # CMake's target
     build = [root / "CMakeLists.txt", root / "CMakePresets.json", *root.glob("cmake/*.cmake")]

@@ -3,7 +3,7 @@
 #
 # cmake/amalgamate.sh writes the same bytes wherever it runs, other bytes for other sources, and a
 # header that compiles without a warning as C11, C++17 and C++20, by gcc and clang, with and without
-# each backend, included again, and freestanding; and that a program works with.
+# each of its options, included again, and freestanding; and that a program works with.
 #
 # usage: amalgamate.sh SOURCE_DIR [CC]      Status 0, 1, or 77: no compiler.
 . "$(dirname "$0")/common.sh"
@@ -49,7 +49,7 @@ fi
 lines_of() {
     grep -v '^#include "' "$1" | grep -v '^$'
 }
-for header in $(cd "$library/include" && find crossvm -name '*.h' | sort); do
+for header in $(cd "$library/include" && find crossvm -type f | sort); do
     lines_of "$library/include/$header" >"$work/lines"
     first=$(grep -nF " * $header - " "$single/crossvm.h" | cut -d : -f 1)
     case $first in
@@ -83,9 +83,9 @@ done
 
 # ---- it compiles ---------------------------------------------------------------------------------
 
-backends=$(cd "$library/include/crossvm/backend" && for file in *.h; do
-    echo "CROSSVM_WITH_$(basename "$file" .h | tr '[:lower:]' '[:upper:]')"
-done)
+options="CROSSVM_WITH_CXX $(cd "$library/include/crossvm/backend" && for file in *; do
+    echo "CROSSVM_WITH_$(echo "${file%%.*}" | tr '[:lower:]' '[:upper:]')"
+done)"
 
 # program MACROS: defines them and includes the header twice.
 program() {
@@ -126,9 +126,9 @@ done
 : >"$work/log"
 compile "layers 0 to 5" "" ""
 compile "freestanding" "" -ffreestanding
-compile "all backends" "$backends" ""
-for backend in $backends; do
-    compile "$backend" "$backend" ""
+compile "all of it" "$options" ""
+for option in $options; do
+    compile "$option" "$option" ""
 done
 grep -v ': ok$' "$work/log"
 echo "compiled $(wc -l <"$work/log") times by$compilers$cxx_compilers"

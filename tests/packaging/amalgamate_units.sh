@@ -1,31 +1,33 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# The one header of cmake/amalgamate.sh passes the unit suite: every program of tests/unit is built
-# with it and run. The programs name the library's headers one by one, so each name is a file that
-# only forwards to the one header; the compiler lists every file that it reads, and none may be a
-# header of the library's.
+# The one header of cmake/amalgamate.sh passes the unit suite: every program of tests/unit, C and
+# C++, is built with it and run. The programs name the library's headers one by one, so each name is
+# a file that only forwards to the one header; the compiler lists every file that it reads, and none
+# may be a header of the library's.
 #
 # usage: amalgamate_units.sh SOURCE_DIR [CC]      Status 0, 1, or 77: no compiler.
 . "$(dirname "$0")/common.sh"
 need "$cc" awk
 
-mkdir "$work/single" "$work/tests" "$work/forward"
+mkdir "$work/single" "$work/forward"
 sh "$source_dir/cmake/amalgamate.sh" "$work/single/crossvm.h" || exit 1
 # A copy, so that no path beside a program leads back to the library.
-cp -R "$source_dir/tests/unit" "$source_dir/tests/support" "$source_dir/tests/check.h" \
-    "$work/tests" || exit 1
+cp -R "$source_dir/tests" "$work/tests" || exit 1
 chmod -R u+w "$work/tests"
 
-for header in $(cd "$source_dir/include" && find crossvm -name '*.h'); do
+for header in $(cd "$source_dir/include" && find crossvm -type f); do
     mkdir -p "$work/forward/$(dirname "$header")"
     {
+        name=$(basename "$header")
         case $header in
+        crossvm/crossvm.hpp) macro=CROSSVM_WITH_CXX ;;
         crossvm/backend/*)
-            macro=CROSSVM_WITH_$(basename "$header" .h | tr '[:lower:]' '[:upper:]')
-            printf '#if !defined(%s)\n#define %s 1\n#endif\n' "$macro" "$macro"
+            macro=CROSSVM_WITH_$(echo "${name%%.*}" | tr '[:lower:]' '[:upper:]')
             ;;
+        *) macro= ;;
         esac
+        [ -z "$macro" ] || printf '#if !defined(%s)\n#define %s 1\n#endif\n' "$macro" "$macro"
         echo "#include \"$work/single/crossvm.h\""
     } >"$work/forward/$header"
 done
@@ -35,11 +37,11 @@ strangers() {
     tr ' ' '\n' <"$1" | grep / | grep -v "^$work/" | grep -e "^$source_dir/" -e crossvm
 }
 
-# build_and_run NAME: one program of the suite.
+# build_and_run FILE COMPILER STANDARD: one program of the suite.
 build_and_run() {
     # shellcheck disable=SC2086 # $flags are several
-    if ! "$cc" -std=c11 -O1 $flags -pthread -I "$work/forward" -I "$work/tests" -MD -MF \
-        "$work/deps" "$work/tests/unit/$1.c" -o "$work/program" >"$work/output" 2>&1; then
+    if ! "$2" -std="$3" -O1 $flags -pthread -I "$work/forward" -I "$work/tests" -MD -MF \
+        "$work/deps" "$work/tests/unit/$1" -o "$work/program" >"$work/output" 2>&1; then
         fail "$1 does not compile"
         head -n 20 "$work/output"
         return
@@ -65,7 +67,12 @@ build_and_run() {
 passed=0
 skipped=0
 for source in "$work"/tests/unit/*.c; do
-    build_and_run "$(basename "$source" .c)"
+    build_and_run "$(basename "$source")" "$cc" c11
+done
+for source in "$work"/tests/unit/*.cpp; do
+    if command -v "$cxx" >/dev/null; then
+        build_and_run "$(basename "$source")" "$cxx" c++17
+    fi
 done
 echo "$passed programs passed, $skipped skipped"
 [ "$passed" -gt 0 ] || failed=1
