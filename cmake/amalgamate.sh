@@ -53,7 +53,7 @@ hash=$(cd "$top" && for file in $files; do
     echo "$file"
     cat "$file"
 done | sha256)
-version=$(sed -n 's/^#define CROSSVM_VERSION_STRING "\(.*\)"$/\1/p' "$top/version.h")
+version=$(sed -n 's/^#define CROSSVM_VERSION_STRING "\([^"]*\)".*/\1/p' "$top/version.h")
 [ -n "$hash" ] && [ -n "$version" ] || {
     echo "amalgamate.sh: no hash or no version: is there a sha256sum?" >&2
     exit 1

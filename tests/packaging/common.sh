@@ -92,7 +92,7 @@ esac
 
 # What the library's own version.h says.
 source_version() {
-    sed -n 's/^#define CROSSVM_VERSION_STRING "\(.*\)"$/\1/p' \
+    sed -n 's/^#define CROSSVM_VERSION_STRING "\([^"]*\)".*/\1/p' \
         "$source_dir/include/crossvm/version.h"
 }
 

@@ -158,7 +158,7 @@ def main():
         print("usage: recipes.py SOURCE_DIR [CC]")
         return 2
     root = pathlib.Path(sys.argv[1]).resolve()
-    version = single(r'^#define CROSSVM_VERSION_STRING "(.*)"$',
+    version = single(r'^#define CROSSVM_VERSION_STRING "([^"]*)"',
                      (root / "include/crossvm/version.h").read_text(), "version.h")
     check_meson(root, version)
     check_vcpkg(root, version)
