@@ -35,7 +35,7 @@ CROSSVM_EXTERN_C_BEGIN
 
 /* A shared word. Never touch i_bits: load and store it with the calls below. It may lie in memory
  * that the program also knows as bytes. */
-struct __attribute__((may_alias)) crossvm_le32 {
+struct __attribute__((__may_alias__)) crossvm_le32 {
     uint32_t i_bits;
 };
 
@@ -169,8 +169,9 @@ CROSSVM_ALWAYS_INLINE void crossvm_store_relaxed(struct crossvm_le32 *word, uint
          ? crossvm_store_relaxed(word, value)                \
          : crossvm_i_store_release(word, value))
 
-/* Thread sanitizer does not know fences: it is told the address that the edge is about. */
-#if defined(CROSSVM_I_TSAN)
+/* Thread sanitizer does not know fences: it is told the address that the edge is about. (The
+ * kernel's own sanitizer has no such calls.) */
+#if defined(CROSSVM_I_TSAN) && !defined(__KERNEL__)
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
 #define CROSSVM_I_TSAN_ACQUIRE(addr) __tsan_acquire((void *)(uintptr_t)(addr))

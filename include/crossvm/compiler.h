@@ -11,8 +11,16 @@
 #define CROSSVM_COMPILER_H
 
 #if defined(__KERNEL__)
+#include <linux/limits.h>
 #include <linux/stddef.h>
 #include <linux/types.h>
+/* The kernel knows these two by other names. */
+#if !defined(UINT32_MAX)
+#define UINT32_MAX U32_MAX
+#endif
+#if !defined(UINT64_MAX)
+#define UINT64_MAX U64_MAX
+#endif
 #else
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,20 +36,30 @@
 #define CROSSVM_EXTERN_C_END                      }
 #define CROSSVM_STATIC_ASSERT(condition, message) static_assert(condition, message)
 #else
-#define CROSSVM_EXTERN_C_BEGIN                    /* in front of a header's declarations */
-#define CROSSVM_EXTERN_C_END                      /* behind them */
+#if defined(__KERNEL__)
+/* Older kernels warn of declarations between statements. */
+#define CROSSVM_EXTERN_C_BEGIN     \
+    _Pragma("GCC diagnostic push") \
+        _Pragma("GCC diagnostic ignored \"-Wdeclaration-after-statement\"")
+#define CROSSVM_EXTERN_C_END _Pragma("GCC diagnostic pop")
+#else
+#define CROSSVM_EXTERN_C_BEGIN /* in front of a header's declarations */
+#define CROSSVM_EXTERN_C_END   /* behind them */
+#endif
 /* Does not compile unless the condition holds. */
 #define CROSSVM_STATIC_ASSERT(condition, message) _Static_assert(condition, message)
 #endif
 
+/* Attributes have underscores, because kernels and firmware have macros of the plain names. */
+
 /* A function in a header; no warning when it is not used. */
-#define CROSSVM_INLINE static inline __attribute__((unused))
+#define CROSSVM_INLINE static inline __attribute__((__unused__))
 /* One that is inlined even where the compiler would rather not: accesses, fast paths. */
-#define CROSSVM_ALWAYS_INLINE static inline __attribute__((unused, always_inline))
+#define CROSSVM_ALWAYS_INLINE static inline __attribute__((__unused__, __always_inline__))
 /* One that is kept out of line: slow paths. */
-#define CROSSVM_COLD static __attribute__((unused, noinline, cold))
+#define CROSSVM_COLD static __attribute__((__unused__, __noinline__, __cold__))
 /* Ignoring the answer is a warning. */
-#define CROSSVM_NODISCARD __attribute__((warn_unused_result))
+#define CROSSVM_NODISCARD __attribute__((__warn_unused_result__))
 /* The condition mostly holds. */
 #define CROSSVM_LIKELY(cond) __builtin_expect(!!(cond), 1)
 /* The condition mostly does not hold. */

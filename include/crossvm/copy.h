@@ -51,7 +51,7 @@ CROSSVM_EXTERN_C_BEGIN
 #define CROSSVM_I_UNIT_BITS uint32_t
 #endif
 
-struct __attribute__((may_alias)) crossvm_i_unit {
+struct __attribute__((__may_alias__)) crossvm_i_unit {
     CROSSVM_I_UNIT_BITS bits;
 };
 
@@ -190,7 +190,7 @@ CROSSVM_INLINE void crossvm_copy_zero(void *dst, size_t len)
 }
 
 /* A word of an uncached mapping; it may alias, as the units do. */
-struct __attribute__((may_alias)) crossvm_i_device_word {
+struct __attribute__((__may_alias__)) crossvm_i_device_word {
     uint32_t bits;
 };
 

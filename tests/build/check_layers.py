@@ -53,7 +53,8 @@ CXX = {
 SYSTEM_HEADERS = {
     "compiler.h": {
         "stdbool.h", "stddef.h", "stdint.h",
-        "linux/stddef.h", "linux/types.h",  # instead of the three, inside a Linux kernel
+        # Instead of the three, inside a Linux kernel.
+        "linux/limits.h", "linux/stddef.h", "linux/types.h",
     },
 }
 
@@ -76,7 +77,11 @@ BITS_ELSEWHERE = {
 }
 
 # Names that are not ours, and why they are needed.
-FOREIGN_MACROS = {("backend/posix.h", "_GNU_SOURCE")}  # uncovers the C library's declarations
+FOREIGN_MACROS = {
+    ("backend/posix.h", "_GNU_SOURCE"),  # uncovers the C library's declarations
+    ("compiler.h", "UINT32_MAX"),  # where a Linux kernel has none
+    ("compiler.h", "UINT64_MAX"),
+}
 
 LONGEST_LINE = 100
 
