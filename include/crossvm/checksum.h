@@ -10,7 +10,7 @@
 #ifndef CROSSVM_CHECKSUM_H
 #define CROSSVM_CHECKSUM_H
 
-#include "compiler.h"
+#include "cpu.h"
 
 CROSSVM_EXTERN_C_BEGIN
 
@@ -42,7 +42,7 @@ CROSSVM_INLINE uint64_t crossvm_fnv1a(uint64_t hash, const void *data, size_t le
 {
     const unsigned char *bytes = (const unsigned char *)data;
     for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ bytes[i]) * 0x100000001b3u;
+        hash = crossvm_i_multiply64(hash ^ bytes[i], 0x100000001b3u);
     }
     return hash;
 }

@@ -49,11 +49,11 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_clock_age(const struct crossvm_cloc
     return CROSSVM_OK;
 }
 
-/* n / d and the remainder. 32-bit targets would call the compiler's library for it. d: not 0, below
- * 2^63. */
+/* n / d and the remainder. 32-bit targets, and RISC-V without M, would call the compiler's library
+ * for it. d: not 0, below 2^63. */
 CROSSVM_INLINE uint64_t crossvm_i_divide(uint64_t n, uint64_t d, uint64_t *remainder)
 {
-#if __SIZEOF_SIZE_T__ == 8
+#if __SIZEOF_SIZE_T__ == 8 && (!defined(__riscv) || defined(__riscv_div))
     *remainder = n % d;
     return n / d;
 #else
@@ -83,7 +83,9 @@ CROSSVM_INLINE uint64_t crossvm_clock_ns(uint64_t ticks, uint64_t rate)
         return ticks;
     }
     uint64_t seconds = crossvm_i_divide(ticks, rate, &rest);
-    return seconds * 1000000000u + crossvm_i_divide(rest * 1000000000u, rate, &unused);
+    uint64_t second = 1000000000u;
+    rest = crossvm_i_multiply64(rest, second);
+    return crossvm_i_multiply64(seconds, second) + crossvm_i_divide(rest, rate, &unused);
 }
 
 CROSSVM_EXTERN_C_END

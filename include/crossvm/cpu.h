@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crossvm/cpu.h - what C cannot say to a processor: a pause, and the system-wide barrier.
+ * crossvm/cpu.h - what C cannot say to a processor: a pause, and the system-wide barrier; and
+ * products on processors that cannot multiply.
  *
  * Layer 1. No roles, no shared bytes.
  *
@@ -50,6 +51,53 @@ CROSSVM_ALWAYS_INLINE void crossvm_system_barrier(void)
     __asm__ volatile("fence iorw, iorw" ::: "memory");
 #else
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/* ---- products ---------------------------------------------------------------------------- */
+
+/* Where the processor has no multiplier (RISC-V without M), or none with a result of 64 bits
+ * (Thumb-1: Cortex-M0 and M23), the compiler would call its own library, which nobody has to have.
+ * There a product is a sum, in as many steps as b has bits: b is the constant, or the smaller. */
+#if defined(__riscv) && !defined(__riscv_mul) && !defined(__riscv_zmmul)
+#define CROSSVM_I_MULTIPLY   0
+#define CROSSVM_I_MULTIPLY64 0
+#elif defined(__thumb__) && !defined(__thumb2__)
+#define CROSSVM_I_MULTIPLY   1
+#define CROSSVM_I_MULTIPLY64 0
+#else
+#define CROSSVM_I_MULTIPLY   1
+#define CROSSVM_I_MULTIPLY64 1
+#endif
+
+#define CROSSVM_I_SUM_UP(product, a, b)          \
+    do {                                         \
+        for (; (b) != 0; (a) <<= 1, (b) >>= 1) { \
+            if (((b)&1) != 0) {                  \
+                (product) += (a);                \
+            }                                    \
+        }                                        \
+    } while (0)
+
+CROSSVM_ALWAYS_INLINE size_t crossvm_i_multiply(size_t a, size_t b)
+{
+#if CROSSVM_I_MULTIPLY
+    return a * b;
+#else
+    size_t product = 0;
+    CROSSVM_I_SUM_UP(product, a, b);
+    return product;
+#endif
+}
+
+CROSSVM_ALWAYS_INLINE uint64_t crossvm_i_multiply64(uint64_t a, uint64_t b)
+{
+#if CROSSVM_I_MULTIPLY64
+    return a * b;
+#else
+    uint64_t product = 0;
+    CROSSVM_I_SUM_UP(product, a, b);
+    return product;
 #endif
 }
 

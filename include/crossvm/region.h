@@ -170,45 +170,44 @@ CROSSVM_INLINE bool crossvm_i_geometry_elements(uint32_t n, uint64_t len)
            crossvm_i_spsc_stride(len) <= CROSSVM_PAYLOAD_MAX && len <= CROSSVM_PAYLOAD_MAX;
 }
 
+/* A kind of which a chunk holds one thing, or nothing but control lines. */
+CROSSVM_INLINE bool crossvm_i_need_one(uint32_t kind, uint64_t len, uint64_t *need)
+{
+    *need = kind == CROSSVM_KIND_SPSC_RX ? CROSSVM_SPSC_CONTROL_LEN : CROSSVM_LINE;
+    if (kind == CROSSVM_KIND_BYTES) {
+        *need += len;
+        return len != 0 && len <= UINT64_MAX / 2;
+    }
+    return len == 0 && (kind == CROSSVM_KIND_SPSC_RX || kind == CROSSVM_KIND_WAKE);
+}
+
+/* A kind of which a chunk holds n things. */
+CROSSVM_INLINE bool crossvm_i_need_n(uint32_t kind, uint32_t n, uint64_t len, uint64_t *need)
+{
+    if (kind == CROSSVM_KIND_SNAPSHOT) {
+        *need = CROSSVM_LINE + crossvm_i_multiply64(crossvm_i_slot_stride(len), n);
+        return crossvm_i_geometry_slots(n, len);
+    }
+    if (kind == CROSSVM_KIND_SPSC_TX) {
+        *need = CROSSVM_SPSC_CONTROL_LEN + crossvm_i_multiply64(crossvm_i_spsc_stride(len), n);
+        return crossvm_i_geometry_elements(n, len);
+    }
+    *need = CROSSVM_LINE + (uint64_t)n * CROSSVM_LINE;
+    return kind == CROSSVM_KIND_DOORBELL && n <= CROSSVM_DOORBELL_MAX && len == 0;
+}
+
 /* Bytes that a chunk needs, before rounding to the granule. kind, n, len: as in struct
  * crossvm_chunk_decl.
  * OK; INVALID n or len outside the kind's limits; UNSUPPORTED unknown kind (need is 128). */
 CROSSVM_INLINE int crossvm_chunk_need(uint32_t kind, uint32_t n, uint64_t len, uint64_t *need)
 {
+    /* Two steps and no switch: Cortex-M0 needs the compiler's library for a table of jumps. */
     *need = CROSSVM_LINE;
-    switch (kind) {
-    case CROSSVM_KIND_BYTES:
-        if (n != 0 || len == 0 || len > UINT64_MAX / 2) {
-            return CROSSVM_INVALID;
-        }
-        *need += len;
-        return CROSSVM_OK;
-    case CROSSVM_KIND_SNAPSHOT:
-        if (!crossvm_i_geometry_slots(n, len)) {
-            return CROSSVM_INVALID;
-        }
-        *need += n * crossvm_i_slot_stride(len);
-        return CROSSVM_OK;
-    case CROSSVM_KIND_SPSC_TX:
-        if (!crossvm_i_geometry_elements(n, len)) {
-            return CROSSVM_INVALID;
-        }
-        *need = CROSSVM_SPSC_CONTROL_LEN + n * crossvm_i_spsc_stride(len);
-        return CROSSVM_OK;
-    case CROSSVM_KIND_SPSC_RX:
-        *need = CROSSVM_SPSC_CONTROL_LEN;
-        return n == 0 && len == 0 ? CROSSVM_OK : CROSSVM_INVALID;
-    case CROSSVM_KIND_WAKE:
-        return n == 0 && len == 0 ? CROSSVM_OK : CROSSVM_INVALID;
-    case CROSSVM_KIND_DOORBELL:
-        if (n == 0 || n > CROSSVM_DOORBELL_MAX || len != 0) {
-            return CROSSVM_INVALID;
-        }
-        *need += (uint64_t)n * CROSSVM_LINE;
-        return CROSSVM_OK;
-    default:
+    if (kind == 0 || kind > CROSSVM_KIND_DOORBELL) {
         return CROSSVM_UNSUPPORTED;
     }
+    bool fits = n == 0 ? crossvm_i_need_one(kind, len, need) : crossvm_i_need_n(kind, n, len, need);
+    return fits ? CROSSVM_OK : CROSSVM_INVALID;
 }
 
 /* Where the chunks begin. */
@@ -877,7 +876,8 @@ CROSSVM_INLINE uint64_t crossvm_i_hash_number(uint64_t hash, uint64_t number)
 {
     unsigned char bytes[8];
     for (unsigned i = 0; i < 8; i++) {
-        bytes[i] = (unsigned char)(number >> (8 * i));
+        bytes[i] = (unsigned char)number;
+        number >>= 8;
     }
     return crossvm_fnv1a(hash, bytes, sizeof(bytes));
 }

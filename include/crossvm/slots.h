@@ -125,7 +125,8 @@ CROSSVM_INLINE struct crossvm_slot_shm *crossvm_i_slot(const struct crossvm_slot
                                                        uint32_t version_lo)
 {
     size_t index = version_lo & (slots->n_slots - 1);
-    return (struct crossvm_slot_shm *)(void *)(slots->first + index * slots->stride);
+    return (struct crossvm_slot_shm *)(void *)(slots->first +
+                                               crossvm_i_multiply(slots->stride, index));
 }
 
 CROSSVM_INLINE unsigned char *crossvm_i_slot_payload(struct crossvm_slot_shm *slot)

@@ -345,7 +345,8 @@ CROSSVM_INLINE int crossvm_i_spsc_geometry(uint32_t capacity, uint32_t elem_len,
     if (!crossvm_i_geometry_elements(capacity, elem_len)) {
         return CROSSVM_TOO_LARGE;
     }
-    return capacity * crossvm_i_spsc_stride(elem_len) > room ? CROSSVM_NO_SPACE : CROSSVM_OK;
+    return crossvm_i_multiply64(crossvm_i_spsc_stride(elem_len), capacity) > room ? CROSSVM_NO_SPACE
+                                                                                  : CROSSVM_OK;
 }
 
 CROSSVM_INLINE uint64_t crossvm_i_spsc_room(const struct crossvm_chunk *chunk)
@@ -604,7 +605,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_link(struct crossvm_spsc_tx
 CROSSVM_ALWAYS_INLINE unsigned char *crossvm_i_spsc_tx_slot(const struct crossvm_spsc_tx *tx,
                                                             uint32_t index, size_t stride)
 {
-    return tx->slots + (size_t)(index & tx->mask) * stride;
+    return tx->slots + crossvm_i_multiply(stride, index & tx->mask);
 }
 
 CROSSVM_ALWAYS_INLINE void crossvm_i_spsc_tx_publish(struct crossvm_spsc_tx *tx, uint32_t n)
@@ -701,7 +702,7 @@ CROSSVM_INLINE void crossvm_i_spsc_tx_span(const struct crossvm_spsc_tx *tx, uin
     span->stride = tx->stride;
     span->n_first = n < before_wrap ? n : before_wrap;
     span->n_second = n - span->n_first;
-    span->first = tx->slots + (size_t)at * tx->stride;
+    span->first = tx->slots + crossvm_i_multiply(tx->stride, at);
     span->second = tx->slots;
 }
 
@@ -731,8 +732,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_reserve(struct crossvm_spsc
 CROSSVM_ALWAYS_INLINE void *crossvm_spsc_tx_span_at(const struct crossvm_spsc_tx_span *span,
                                                     uint32_t i)
 {
-    return i < span->n_first ? span->first + (size_t)i * span->stride
-                             : span->second + (size_t)(i - span->n_first) * span->stride;
+    return i < span->n_first ? span->first + crossvm_i_multiply(span->stride, i)
+                             : span->second + crossvm_i_multiply(span->stride, i - span->n_first);
 }
 
 /* Publishes the first n of the reserved elements; the others are given back.
@@ -791,8 +792,9 @@ CROSSVM_ALWAYS_INLINE int crossvm_i_spsc_tx_push_n(struct crossvm_spsc_tx *tx, c
     size_t stride = (size_t)crossvm_i_spsc_stride(elem_len);
     crossvm_i_spsc_tx_span(tx, n, &span);
     crossvm_i_spsc_put_run(tx->device, span.first, from, span.n_first, elem_len, stride);
-    crossvm_i_spsc_put_run(tx->device, span.second, from + (size_t)span.n_first * elem_len,
-                           span.n_second, elem_len, stride);
+    crossvm_i_spsc_put_run(tx->device, span.second,
+                           from + crossvm_i_multiply(elem_len, span.n_first), span.n_second,
+                           elem_len, stride);
     crossvm_i_spsc_tx_publish(tx, n);
     crossvm_i_spsc_tx_in_hand(tx);
     return (int)n;
@@ -1161,7 +1163,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_link(struct crossvm_spsc_rx
 CROSSVM_ALWAYS_INLINE const unsigned char *crossvm_i_spsc_rx_slot(const struct crossvm_spsc_rx *rx,
                                                                   uint32_t index, size_t stride)
 {
-    return rx->slots + (size_t)(index & rx->mask) * stride;
+    return rx->slots + crossvm_i_multiply(stride, index & rx->mask);
 }
 
 CROSSVM_ALWAYS_INLINE void crossvm_i_spsc_rx_publish(struct crossvm_spsc_rx *rx)
@@ -1275,7 +1277,7 @@ CROSSVM_INLINE void crossvm_i_spsc_rx_span(const struct crossvm_spsc_rx *rx, uin
     span->stride = rx->stride;
     span->n_first = n < before_wrap ? n : before_wrap;
     span->n_second = n - span->n_first;
-    span->first = rx->slots + (size_t)at * rx->stride;
+    span->first = rx->slots + crossvm_i_multiply(rx->stride, at);
     span->second = rx->slots;
 }
 
@@ -1304,8 +1306,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_peek(struct crossvm_spsc_rx
 CROSSVM_ALWAYS_INLINE const void *crossvm_spsc_rx_span_at(const struct crossvm_spsc_rx_span *span,
                                                           uint32_t i)
 {
-    return i < span->n_first ? span->first + (size_t)i * span->stride
-                             : span->second + (size_t)(i - span->n_first) * span->stride;
+    return i < span->n_first ? span->first + crossvm_i_multiply(span->stride, i)
+                             : span->second + crossvm_i_multiply(span->stride, i - span->n_first);
 }
 
 /* Releases the n oldest of the elements shown; the others may be looked at again.
@@ -1362,8 +1364,8 @@ CROSSVM_ALWAYS_INLINE int crossvm_i_spsc_rx_pop_n(struct crossvm_spsc_rx *rx, vo
     size_t stride = (size_t)crossvm_i_spsc_stride(elem_len);
     crossvm_i_spsc_rx_span(rx, n, &span);
     crossvm_i_spsc_take_run(rx->device, to, span.first, span.n_first, elem_len, stride);
-    crossvm_i_spsc_take_run(rx->device, to + (size_t)span.n_first * elem_len, span.second,
-                            span.n_second, elem_len, stride);
+    crossvm_i_spsc_take_run(rx->device, to + crossvm_i_multiply(elem_len, span.n_first),
+                            span.second, span.n_second, elem_len, stride);
     crossvm_i_spsc_rx_take(rx, n);
     return (int)n;
 }

@@ -126,58 +126,41 @@ CROSSVM_INLINE enum crossvm_family crossvm_status_family(int status)
 /* The name of a status without its prefix, "OK" for any result, "?" for no status of ours. */
 CROSSVM_INLINE const char *crossvm_status_name(int status)
 {
-    switch (status) {
-    case CROSSVM_EMPTY:
-        return "EMPTY";
-    case CROSSVM_FULL:
-        return "FULL";
-    case CROSSVM_TORN:
-        return "TORN";
-    case CROSSVM_NOT_YET:
-        return "NOT_YET";
-    case CROSSVM_NOT_FORMATTED:
-        return "NOT_FORMATTED";
-    case CROSSVM_TIMEOUT:
-        return "TIMEOUT";
-    case CROSSVM_INVALID:
-        return "INVALID";
-    case CROSSVM_TOO_LARGE:
-        return "TOO_LARGE";
-    case CROSSVM_NO_SPACE:
-        return "NO_SPACE";
-    case CROSSVM_EXISTS:
-        return "EXISTS";
-    case CROSSVM_NOT_FOUND:
-        return "NOT_FOUND";
-    case CROSSVM_ROLE:
-        return "ROLE";
-    case CROSSVM_TYPE:
-        return "TYPE";
-    case CROSSVM_MISALIGNED:
-        return "MISALIGNED";
-    case CROSSVM_MEMORY_TYPE:
-        return "MEMORY_TYPE";
-    case CROSSVM_MISMATCH:
-        return "MISMATCH";
-    case CROSSVM_OTHER_FORMAT:
-        return "OTHER_FORMAT";
-    case CROSSVM_FEATURE:
-        return "FEATURE";
-    case CROSSVM_REFUSED:
-        return "REFUSED";
-    case CROSSVM_UNKNOWN:
-        return "UNKNOWN";
-    case CROSSVM_UNSUPPORTED:
-        return "UNSUPPORTED";
-    case CROSSVM_STALE:
-        return "STALE";
-    case CROSSVM_CORRUPT:
-        return "CORRUPT";
-    case CROSSVM_SYSTEM:
-        return "SYSTEM";
-    default:
-        return status >= 0 ? "OK" : "?";
+    static const struct {
+        int status;
+        const char *name;
+    } names[] = {
+        {CROSSVM_EMPTY, "EMPTY"},
+        {CROSSVM_FULL, "FULL"},
+        {CROSSVM_TORN, "TORN"},
+        {CROSSVM_NOT_YET, "NOT_YET"},
+        {CROSSVM_NOT_FORMATTED, "NOT_FORMATTED"},
+        {CROSSVM_TIMEOUT, "TIMEOUT"},
+        {CROSSVM_INVALID, "INVALID"},
+        {CROSSVM_TOO_LARGE, "TOO_LARGE"},
+        {CROSSVM_NO_SPACE, "NO_SPACE"},
+        {CROSSVM_EXISTS, "EXISTS"},
+        {CROSSVM_NOT_FOUND, "NOT_FOUND"},
+        {CROSSVM_ROLE, "ROLE"},
+        {CROSSVM_TYPE, "TYPE"},
+        {CROSSVM_MISALIGNED, "MISALIGNED"},
+        {CROSSVM_MEMORY_TYPE, "MEMORY_TYPE"},
+        {CROSSVM_MISMATCH, "MISMATCH"},
+        {CROSSVM_OTHER_FORMAT, "OTHER_FORMAT"},
+        {CROSSVM_FEATURE, "FEATURE"},
+        {CROSSVM_REFUSED, "REFUSED"},
+        {CROSSVM_UNKNOWN, "UNKNOWN"},
+        {CROSSVM_UNSUPPORTED, "UNSUPPORTED"},
+        {CROSSVM_STALE, "STALE"},
+        {CROSSVM_CORRUPT, "CORRUPT"},
+        {CROSSVM_SYSTEM, "SYSTEM"},
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (names[i].status == status) {
+            return names[i].name;
+        }
     }
+    return status >= 0 ? "OK" : "?";
 }
 
 /* What a rule demands, in a few words; "?" for no rule of ours. */

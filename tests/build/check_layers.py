@@ -20,7 +20,7 @@ LAYERS = {
     "compiler.h": (0, []),
     "status.h": (0, ["compiler.h"]),
     "cpu.h": (1, []),
-    "checksum.h": (1, []),
+    "checksum.h": (1, ["cpu.h"]),
     "atomic.h": (1, ["cpu.h"]),
     "copy.h": (1, ["atomic.h"]),
     "slots.h": (1, ["copy.h"]),
