@@ -3,6 +3,7 @@
 #
 # Layers 0 to 5 need nothing from outside but memcpy and memset: a program that takes the address
 # of every one of their functions is compiled freestanding, and its undefined symbols are counted.
+# (tests/firmware/cores.sh does the same for processors without an operating system.)
 #
 #   sh check_freestanding.sh SOURCE_DIR [CC]
 set -eu
@@ -19,14 +20,6 @@ command -v nm >/dev/null || {
     exit 77
 }
 
-cat >"$work/start.c" <<'START'
-#include <crossvm/crossvm.h>
-struct element {
-    uint32_t words[5];
-};
-CROSSVM_SPSC_TYPE(crossvm_typed, struct element);
-START
-
 failed=0
 seen=""
 for compiler in "$cc" gcc clang; do
@@ -35,25 +28,11 @@ for compiler in "$cc" gcc clang; do
     *"[$(readlink -f "$path")]"*) continue ;;
     esac
     seen="$seen [$(readlink -f "$path")]"
-    names_of "$compiler" -std=c11 -ffreestanding -I "$include" "$work/start.c" >"$work/names"
-    write_table "$work/start.c" crossvm_every_function <"$work/names" >"$work/table.c"
+    table_for "$include" "$compiler"
     for optimisation in -O0 -O2; do
         "$compiler" -std=c11 -ffreestanding -fno-pic $optimisation -I "$include" -c \
             -o "$work/table.o" "$work/table.c"
-        nm "$work/table.o" >"$work/symbols"
-        # Without the functions in it the object proves nothing.
-        sed -n 's/.* [tT] //p' "$work/symbols" | sort -u >"$work/defined"
-        comm -23 "$work/names" "$work/defined" >"$work/dropped"
-        if [ -s "$work/dropped" ] || [ ! -s "$work/names" ]; then
-            echo "$compiler $optimisation: not in the object:"
-            sed 's/^/    /' "$work/dropped"
-            failed=1
-        fi
-        if sed -n 's/^ *U //p' "$work/symbols" | grep -vx -e memcpy -e memset >"$work/needed"; then
-            echo "$compiler $optimisation needs from outside:"
-            sed 's/^/    /' "$work/needed"
-            failed=1
-        fi
+        object_is_whole "$compiler $optimisation" "$work/table.o" || failed=1
         echo "$compiler $optimisation: $(wc -l <"$work/names") functions"
     done
 done
