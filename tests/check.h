@@ -8,10 +8,19 @@
 #ifndef CROSSVM_TESTS_CHECK_H
 #define CROSSVM_TESTS_CHECK_H
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* Whether there are processes, threads, mappings and descriptors. Firmware (tests/firmware) has
+ * none: cases that are about them are left out there. */
+#if defined(__unix__)
+#define CHECK_OS 1
+#else
+#define CHECK_OS 0
+#endif
 
 #define CHECK_SKIPPED 77
 

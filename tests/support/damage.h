@@ -184,6 +184,8 @@ struct damage_guarded {
     unsigned char *end;   /* the page behind begins here */
 };
 
+#if CHECK_OS
+
 static inline void damage_guarded_make(struct damage_guarded *guarded, size_t len)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -201,5 +203,27 @@ static inline void damage_guarded_drop(struct damage_guarded *guarded)
 {
     REQUIRE(munmap(guarded->map, guarded->map_len) == 0);
 }
+
+#else
+
+/* Without mappings only stores are noticed, at the end: the pages around must be as they were. */
+static inline void damage_guarded_make(struct damage_guarded *guarded, size_t len)
+{
+    size_t pages = (len + TEST_PAGE - 1) / TEST_PAGE * TEST_PAGE;
+    guarded->map_len = pages + 2 * TEST_PAGE;
+    guarded->map = test_pages(guarded->map_len);
+    REQUIRE(guarded->map != NULL);
+    guarded->first = guarded->map + TEST_PAGE;
+    guarded->end = guarded->first + pages;
+}
+
+static inline void damage_guarded_drop(struct damage_guarded *guarded)
+{
+    CHECK(damage_is_zero(guarded->map, TEST_PAGE));
+    CHECK(damage_is_zero(guarded->end, TEST_PAGE));
+    free(guarded->map);
+}
+
+#endif
 
 #endif

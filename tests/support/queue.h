@@ -6,12 +6,16 @@
  * The producer is PARTY_A and owns region a with the tx part; the consumer is PARTY_B and owns
  * region b with the rx part. Each side reads the other's region through a read-only mapping. The
  * parts are the last chunks of their regions, and each mapping ends at a page that faults.
+ *
+ * Without an operating system there is one process and one mapping, and instead of the kernel's
+ * doorbells one in plain memory, as an interrupt handler's flag would be.
  */
 #ifndef CROSSVM_TESTS_SUPPORT_QUEUE_H
 #define CROSSVM_TESTS_SUPPORT_QUEUE_H
 
 #include "region.h"
 
+#if CHECK_OS
 #include <crossvm/backend/eventfd.h>
 #include <crossvm/backend/futex.h>
 
@@ -21,6 +25,9 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#endif
+
+#if CHECK_OS
 
 /* ---- processes ------------------------------------------------------------------------------- */
 
@@ -122,6 +129,8 @@ static inline void queue_unmap_view(void *base, uint64_t len)
     REQUIRE(munmap((char *)base - page, queue_pages_len(len) + 2 * page) == 0);
 }
 
+#endif
+
 /* How a queue's memory is to be mapped; all zero is the usual. */
 struct queue_options {
     uint32_t memory; /* enum crossvm_memory */
@@ -129,37 +138,60 @@ struct queue_options {
         one_mapping; /* both sides see the same addresses, so that a thread sanitizer can compare */
 };
 
-static inline void queue_region_make(struct test_region *region,
-                                     const struct crossvm_region_plan *plan, uint32_t reader_party,
-                                     struct queue_options options)
+#if CHECK_OS
+
+static inline void queue_map(struct test_region *region, uint64_t len, bool one_mapping)
 {
     char path[] = "/tmp/crossvm-test-XXXXXX";
-    uint64_t len;
-    REQUIRE(crossvm_region_plan_len(plan, &len) == CROSSVM_OK);
     int fd = mkstemp(path);
     REQUIRE(fd >= 0 && unlink(path) == 0);
     REQUIRE(ftruncate(fd, (off_t)queue_pages_len(len)) == 0);
-    region->writable.base = queue_map_view(fd, len, PROT_READ | PROT_WRITE);
-    region->writable.len = len;
-    region->writable.access = CROSSVM_READ_WRITE;
-    region->writable.memory = options.memory;
-    region->read_only = region->writable;
-    region->read_only.access = CROSSVM_READ_ONLY;
-    if (!options.one_mapping) {
-        region->read_only.base = queue_map_view(fd, len, PROT_READ);
-    }
+    void *rw = queue_map_view(fd, len, PROT_READ | PROT_WRITE);
+    void *ro = one_mapping ? rw : queue_map_view(fd, len, PROT_READ);
     REQUIRE(close(fd) == 0);
-    REQUIRE(crossvm_region_owner_format(&region->owner, &region->writable, plan, region->table,
-                                        TEST_TABLE_LEN) == CROSSVM_OK);
-    REQUIRE(crossvm_region_attach(&region->reader, &region->read_only, reader_party) == CROSSVM_OK);
+    test_views(&region->writable, &region->read_only, rw, ro, len);
 }
 
-static inline void queue_region_drop(struct test_region *region)
+static inline void queue_unmap(struct test_region *region)
 {
     if (region->read_only.base != region->writable.base) {
         queue_unmap_view(region->read_only.base, region->read_only.len);
     }
     queue_unmap_view(region->writable.base, region->writable.len);
+}
+
+#else
+
+/* Whoever starts the emulator guards it against hanging. */
+static inline void test_guard(void)
+{
+}
+
+static inline void queue_map(struct test_region *region, uint64_t len, bool one_mapping)
+{
+    (void)one_mapping;
+    test_map(&region->writable, &region->read_only, len);
+}
+
+static inline void queue_unmap(struct test_region *region)
+{
+    test_unmap(&region->writable, &region->read_only);
+}
+
+#endif
+
+static inline void queue_region_make(struct test_region *region,
+                                     const struct crossvm_region_plan *plan, uint32_t reader_party,
+                                     struct queue_options options)
+{
+    uint64_t len;
+    REQUIRE(crossvm_region_plan_len(plan, &len) == CROSSVM_OK);
+    queue_map(region, len, options.one_mapping);
+    region->writable.memory = options.memory;
+    region->read_only.memory = options.memory;
+    REQUIRE(crossvm_region_owner_format(&region->owner, &region->writable, plan, region->table,
+                                        TEST_TABLE_LEN) == CROSSVM_OK);
+    REQUIRE(crossvm_region_attach(&region->reader, &region->read_only, reader_party) == CROSSVM_OK);
 }
 
 /* ---- the queue ------------------------------------------------------------------------------- */
@@ -199,8 +231,8 @@ static inline void queue_make(struct queue *queue, uint32_t n, uint32_t len,
 
 static inline void queue_drop(struct queue *queue)
 {
-    queue_region_drop(&queue->a);
-    queue_region_drop(&queue->b);
+    queue_unmap(&queue->a);
+    queue_unmap(&queue->b);
 }
 
 /* The calls of each side, with its own regions. */
@@ -275,6 +307,8 @@ static inline void queue_up(struct queue *queue, uint32_t capacity, uint32_t ele
     }
 }
 
+#if CHECK_OS
+
 /* In a forked process: what the other side writes can no longer be written here. */
 static inline void queue_only_producer(const struct queue *queue)
 {
@@ -295,6 +329,17 @@ enum queue_backend {
     QUEUE_EVENTFD,
     QUEUE_FUTEX
 };
+
+/* One for cases that need any doorbell that rings; all of them; all that ring. */
+#define QUEUE_BELL QUEUE_EVENTFD
+#define QUEUE_BACKENDS                            \
+    {                                             \
+        QUEUE_POLLING, QUEUE_EVENTFD, QUEUE_FUTEX \
+    }
+#define QUEUE_RINGING              \
+    {                              \
+        QUEUE_EVENTFD, QUEUE_FUTEX \
+    }
 
 static inline const char *queue_backend_name(enum queue_backend backend)
 {
@@ -372,10 +417,121 @@ static inline void queue_bells_drop(struct queue_bells *a, struct queue_bells *b
     }
 }
 
+/* The clock of the doorbells. */
+static inline uint64_t queue_now(void)
+{
+    return crossvm_posix_now();
+}
+
+#else
+
+/* ---- a doorbell in plain memory -------------------------------------------------------------- */
+
+enum queue_backend {
+    QUEUE_POLLING,
+    QUEUE_MEMORY
+};
+
+#define QUEUE_BELL QUEUE_MEMORY
+#define QUEUE_BACKENDS              \
+    {                               \
+        QUEUE_POLLING, QUEUE_MEMORY \
+    }
+#define QUEUE_RINGING \
+    {                 \
+        QUEUE_MEMORY  \
+    }
+
+static inline const char *queue_backend_name(enum queue_backend backend)
+{
+    static const char *const names[] = {"polling", "memory"};
+    return names[backend];
+}
+
+struct queue_bells {
+    struct crossvm_notify notify;
+    struct crossvm_polling polling;
+    uint32_t peer; /* whom it can ring */
+    struct queue_bells *other;
+    bool rung[QUEUE_VECTORS];
+};
+
+/* A clock that goes on whenever somebody looks at it. */
+static inline uint64_t queue_now(void)
+{
+    static uint64_t now_ns;
+    now_ns += 1000;
+    return now_ns;
+}
+
+static inline uint64_t queue_bell_now(void *context)
+{
+    (void)context;
+    return queue_now();
+}
+
+static inline int queue_bell_signal(void *context, uint32_t peer, uint32_t vector)
+{
+    const struct queue_bells *bells = context;
+    if (peer != bells->peer || vector >= QUEUE_VECTORS) {
+        return CROSSVM_NOT_FOUND;
+    }
+    bells->other->rung[vector] = true;
+    return CROSSVM_OK;
+}
+
+/* Nobody else runs here: what is not rung by now will not be. */
+static inline int queue_bell_wait(void *context, uint32_t vector, uint64_t deadline_ns)
+{
+    struct queue_bells *bells = context;
+    if (vector >= QUEUE_VECTORS) {
+        return CROSSVM_NOT_FOUND;
+    }
+    while (!bells->rung[vector]) {
+        if (queue_now() >= deadline_ns) {
+            return CROSSVM_TIMEOUT;
+        }
+    }
+    bells->rung[vector] = false;
+    return CROSSVM_OK;
+}
+
+static inline void queue_bell_make(struct queue_bells *bells, uint32_t peer,
+                                   struct queue_bells *other, enum queue_backend backend)
+{
+    static const struct crossvm_notify_ops ops = {queue_bell_signal, queue_bell_wait, NULL,
+                                                  queue_bell_now};
+    memset(bells, 0, sizeof(*bells));
+    bells->peer = peer;
+    bells->other = other;
+    bells->polling.now = queue_bell_now;
+    bells->notify.ops = &ops;
+    bells->notify.context = bells;
+    if (backend == QUEUE_POLLING) {
+        crossvm_notify_polling(&bells->notify, &bells->polling);
+    }
+}
+
+static inline void queue_bells_make(struct queue *queue, enum queue_backend backend,
+                                    struct queue_bells *a, struct queue_bells *b)
+{
+    (void)queue;
+    queue_bell_make(a, PARTY_B, b, backend);
+    queue_bell_make(b, PARTY_A, a, backend);
+}
+
+static inline void queue_bells_drop(struct queue_bells *a, struct queue_bells *b)
+{
+    (void)a;
+    (void)b;
+}
+
+#endif
+
 /* How long a wait may take before a test calls it hung. */
 static inline uint64_t queue_deadline(void)
 {
-    return crossvm_posix_now() + UINT64_C(60000000000);
+    return queue_now() + UINT64_C(60000000000);
 }
 
 /* ---- elements whose contents follow from a number -------------------------------------------- */

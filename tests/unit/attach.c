@@ -417,7 +417,8 @@ static void failed(const struct attempt *attempt, const char *call, int got, uin
 {
     char text[256];
     (void)snprintf(text, sizeof(text),
-                   "%s, v%u, entry %u, field %s, byte %u = 0x%02x, checksums %s: %s (%s), "
+                   "%s, v%" PRIu32 ", entry %" PRIu32 ", field %s, byte %" PRIu32
+                   " = 0x%02x, checksums %s: %s (%s), "
                    "wanted %s (%s, at %llu)",
                    call, version, attempt->damaged.entry, attempt->field->name,
                    attempt->damaged.byte, attempt->byte_value,

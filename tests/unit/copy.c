@@ -13,11 +13,14 @@
 
 #include <stdalign.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "../check.h"
 #include "../support/access_log.h"
+
+#if CHECK_OS
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
 
 enum {
     LEN_MAX = 4112,
@@ -114,6 +117,8 @@ static void every_length_and_alignment_is_exact(void)
     }
 }
 
+#if CHECK_OS
+
 /* ---- pages that nothing may go beyond ------------------------------------------------------- */
 
 /* One page between two that nobody may touch. */
@@ -155,6 +160,8 @@ static void nothing_beyond_the_page_is_touched(void)
     REQUIRE(munmap(a - page, 3 * page) == 0);
     REQUIRE(munmap(b - page, 3 * page) == 0);
 }
+
+#endif
 
 /* ---- zero ----------------------------------------------------------------------------------- */
 
@@ -262,7 +269,9 @@ int main(void)
     printf("path: fast, LDP and STP\n");
 #endif
     CASE(every_length_and_alignment_is_exact);
+#if CHECK_OS
     CASE(nothing_beyond_the_page_is_touched);
+#endif
     CASE(zero_clears_exactly_what_it_was_given);
     CASE(device_copies_use_aligned_words_alone);
     return check_done();

@@ -148,7 +148,7 @@ static void run_operation(const struct operation *operation)
     CHECK_EQ(operation->run(), CROSSVM_OK);
     (void)test_hook_disarm();
     keep_image(NULL);
-    printf("  %s: %u images\n", operation->name, n_images);
+    printf("  %s: %" PRIu32 " images\n", operation->name, n_images);
 }
 
 static void drop_images(void)

@@ -129,7 +129,8 @@ static void failed(const char *who, const struct words *words, int got, const st
 {
     char text[256];
     (void)snprintf(text, sizeof(text),
-                   "%s: latest %x epoch %x mark %x hi %x len %x: %s, wanted %s; rule %s off %llx "
+                   "%s: latest %" PRIx32 " epoch %" PRIx32 " mark %" PRIx32 " hi %" PRIx32
+                   " len %" PRIx32 ": %s, wanted %s; rule %s off %llx "
                    "value %llx, wanted rule %s off %llx",
                    who, words->latest, words->epoch, words->mark, words->hi, words->len,
                    crossvm_status_name(got), crossvm_status_name(want->status),

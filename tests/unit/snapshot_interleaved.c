@@ -226,13 +226,13 @@ static void judge(const struct scene *scene, int status, const struct crossvm_sn
     }
     if (!ok) {
         char text[240];
-        (void)snprintf(text, sizeof(text),
-                       "call %d, %d happened before access %lu, %u slots, newest was %llu, "
-                       "published %u: %s, version %llu, rule %s",
-                       scene->call, scene->happening, at, scene->snap.chunk.n,
-                       (unsigned long long)scene->before, scene->n, crossvm_status_name(status),
-                       (unsigned long long)info->version,
-                       crossvm_rule_name(scene->snap.reader.fault.rule));
+        (void)snprintf(
+            text, sizeof(text),
+            "call %d, %d happened before access %lu, %" PRIu32 " slots, newest was %llu, "
+            "published %u: %s, version %llu, rule %s",
+            scene->call, scene->happening, at, scene->snap.chunk.n,
+            (unsigned long long)scene->before, scene->n, crossvm_status_name(status),
+            (unsigned long long)info->version, crossvm_rule_name(scene->snap.reader.fault.rule));
         check_failed(__FILE__, __LINE__, text);
     }
 }

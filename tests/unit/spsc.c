@@ -236,7 +236,9 @@ static void play(uint32_t capacity, uint32_t len, uint32_t start, struct queue_o
     CHECK(model.pushed > capacity);
     queue_drop(&queue);
     if (check_n_failed != failed_before) {
-        printf("with capacity %u, elements of %u bytes, indices from %u\n", capacity, len, start);
+        printf("with capacity %" PRIu32 ", elements of %" PRIu32 " bytes, indices from %" PRIu32
+               "\n",
+               capacity, len, start);
     }
 }
 
@@ -366,7 +368,7 @@ static void nothing_is_reserved_or_shown_before_it_was_asked_for(void)
         do_pop_n(8, 12);
         queue_drop(&queue);
         if (check_n_failed != failed_before) {
-            printf("with indices from %u\n", starts[i]);
+            printf("with indices from %" PRIu32 "\n", starts[i]);
         }
     }
 }
@@ -411,7 +413,7 @@ static void releases_are_held_back_for_a_quarter_at_most(void)
         most = held_back() > most ? held_back() : most;
         check_words();
     }
-    printf("held back at most %u of 64\n", most);
+    printf("held back at most %" PRIu32 " of 64\n", most);
     CHECK(most <= 16);
     CHECK_EQ(held_back(), 0);
     /* One element alone is given back at once. */

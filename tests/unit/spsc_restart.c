@@ -11,9 +11,11 @@
 
 #include "../support/queue.h"
 
-#include <crossvm/backend/shm.h>
-
 #include <setjmp.h>
+
+#if CHECK_OS
+#include <crossvm/backend/shm.h>
+#endif
 
 enum {
     CAPACITY = 8,
@@ -719,6 +721,8 @@ static void indices_too_far_apart_do_not_link(void)
     }
 }
 
+#if CHECK_OS
+
 /* ---- a new process on named memory ----------------------------------------------------------- */
 
 static const struct crossvm_chunk_decl named_chunk[] = {
@@ -796,6 +800,8 @@ static void a_new_process_adopts_the_region_and_goes_on(void)
     queue_drop(&queue);
 }
 
+#endif
+
 int main(void)
 {
     test_guard();
@@ -806,7 +812,9 @@ int main(void)
     CASE(an_implausible_tx_part_is_not_resumed);
     CASE(an_implausible_rx_part_is_not_resumed);
     CASE(indices_too_far_apart_do_not_link);
+#if CHECK_OS
     CASE(a_new_process_adopts_the_region_and_goes_on);
+#endif
     CASE(a_consumer_dies_while_the_queue_comes_up);
     CASE(a_producer_dies_while_the_queue_comes_up);
     CASE(a_look_in_the_middle_sees_one_request_or_the_other);

@@ -148,7 +148,7 @@ static void an_event_is_rung_when_it_is_passed_and_not_before(void)
             crossvm_wake_at(&waiter, olds[k] + rule[i].event, 0);
             CHECK_EQ(due(olds[k] + rule[i].index), rule[i].due);
             if (check_n_failed != failed_before) {
-                printf("%s, after %u\n", rule[i].what, olds[k]);
+                printf("%s, after %" PRIu32 "\n", rule[i].what, olds[k]);
             }
         }
     }
