@@ -1,0 +1,75 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# A Linux kernel module that uses layers 0 to 5 as drivers do (tests/kernel/module) is built against
+# the kernel headers of this machine, with every function of the library in it: without a warning of
+# compiler, objtool or modpost (W=1), and without a symbol that the kernel does not export.
+#
+#   sh module.sh SOURCE_DIR [CC]; the kernel's headers choose the compiler, whatever CC is
+#
+# To keep the module, for example to load it in a guest: CROSSVM_KEEP_MODULE=FILE sh module.sh ...
+set -eu
+
+[ $# -ge 1 ] || {
+    echo "usage: sh module.sh SOURCE_DIR [CC]" >&2
+    exit 2
+}
+source=$1
+checks=$1/tests/build
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+. "$checks/common.sh"
+
+skip() {
+    echo "skipped: $1"
+    exit 77
+}
+
+# What a directory to build modules against has in it.
+headers=""
+for directory in /lib/modules/*/build /usr/src/linux-headers-*; do
+    if [ -e "$directory/Makefile" ] && [ -e "$directory/Module.symvers" ] &&
+        [ -e "$directory/include/generated/autoconf.h" ]; then
+        headers=$directory
+        break
+    fi
+done
+[ -n "$headers" ] || skip "no kernel headers here"
+for tool in make gcc nm; do
+    command -v $tool >/dev/null || skip "no $tool here"
+done
+
+# The module's tree: its sources, the headers copied alone, and the table of all functions. The
+# kernel has no vector registers, so its build has no fast copies.
+module=$work/module
+mkdir "$module"
+cp "$source"/tests/kernel/module/* "$module"
+mkdir "$module/include"
+cp -R "$source/include/crossvm" "$module/include/crossvm"
+table_for "$module/include" gcc -mgeneral-regs-only
+{
+    cat "$work/table.c"
+    echo 'extern const unsigned int crossvm_n_functions;'
+    echo "const unsigned int crossvm_n_functions = $(wc -l <"$work/names");"
+} >"$module/table.c"
+
+status=0
+make -C "$headers" M="$module" W=1 modules >"$work/log" 2>&1 || status=$?
+if [ $status -ne 0 ] || grep -iE 'warning|undefined' "$work/log"; then
+    cat "$work/log"
+    echo "the module does not build as it should: make ended with $status"
+    exit 1
+fi
+
+# What the kernel's own build adds to any object, and strlen, which gcc makes of a loop because a
+# kernel is not built freestanding; beside them nothing but memcpy and memset.
+object_is_whole "$headers" "$module/table.o" strlen __fentry__ __x86_return_thunk __stack_chk_fail \
+    __x86_indirect_thunk_rax __x86_indirect_thunk_rdx __x86_indirect_thunk_rcx
+
+# No header from outside the kernel.
+if tr ' ' '\n' <"$module/.table.o.cmd" | grep -E '^/usr/(include|lib)/.*\.h$'; then
+    echo "a header from outside the kernel was read"
+    exit 1
+fi
+[ -z "${CROSSVM_KEEP_MODULE:-}" ] || cp "$module/crossvm_test.ko" "$CROSSVM_KEEP_MODULE"
+echo "built against $headers, $(wc -l <"$work/names") functions"
