@@ -575,7 +575,8 @@ static void try_value(struct attempt *attempt, unsigned value, bool adopt)
 /* In an ordinary run the second layout of the directory is tried with a third of the values. */
 static bool is_tried(uint32_t byte, unsigned value)
 {
-    return version == 1 || check_scale() > 1 || (value + byte) % 3 == 0 || value == 0;
+    unsigned every = (version == 1 || check_scale() > 1 ? 1 : 3) * CHECK_SHORTER;
+    return (value + byte) % every == 0 || value == 0;
 }
 
 /* Every byte of a field takes every value; adopt is tried on every eleventh, which with the

@@ -226,7 +226,8 @@ static void begin(uint32_t capacity, uint32_t len, uint32_t start, struct queue_
 
 static void play(uint32_t capacity, uint32_t len, uint32_t start, struct queue_options options)
 {
-    unsigned long n_calls = ((uint64_t)capacity * len > 60000 ? 400u : 10000u) * check_scale();
+    bool large = (uint64_t)capacity * len > 60000;
+    unsigned long n_calls = (large ? 400u : 10000u / CHECK_SHORTER) * check_scale();
     unsigned long failed_before = check_n_failed;
     begin(capacity, len, start, options);
     for (unsigned long i = 0; i < n_calls; i++) {
