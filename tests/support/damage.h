@@ -211,7 +211,7 @@ static inline void damage_guarded_make(struct damage_guarded *guarded, size_t le
 {
     size_t pages = (len + TEST_PAGE - 1) / TEST_PAGE * TEST_PAGE;
     guarded->map_len = pages + 2 * TEST_PAGE;
-    guarded->map = test_pages(guarded->map_len);
+    guarded->map = (unsigned char *)test_pages(guarded->map_len);
     REQUIRE(guarded->map != NULL);
     guarded->first = guarded->map + TEST_PAGE;
     guarded->end = guarded->first + pages;

@@ -472,7 +472,7 @@ static inline uint64_t queue_bell_now(void *context)
 
 static inline int queue_bell_signal(void *context, uint32_t peer, uint32_t vector)
 {
-    const struct queue_bells *bells = context;
+    const struct queue_bells *bells = (const struct queue_bells *)context;
     if (peer != bells->peer || vector >= QUEUE_VECTORS) {
         return CROSSVM_NOT_FOUND;
     }
@@ -483,7 +483,7 @@ static inline int queue_bell_signal(void *context, uint32_t peer, uint32_t vecto
 /* Nobody else runs here: what is not rung by now will not be. */
 static inline int queue_bell_wait(void *context, uint32_t vector, uint64_t deadline_ns)
 {
-    struct queue_bells *bells = context;
+    struct queue_bells *bells = (struct queue_bells *)context;
     if (vector >= QUEUE_VECTORS) {
         return CROSSVM_NOT_FOUND;
     }
