@@ -17,14 +17,21 @@ s390x s390x-linux-gnu-gcc qemu-s390x
 LIST
 }
 
+# links COMPILER: it is there, and a C library for it.
+links() {
+    echo '#include <stdio.h>
+int main(void) { return puts("") < 0; }' >"$work/probe.c"
+    "$1" -static -o "$work/probe" "$work/probe.c" 2>/dev/null
+}
+
 # build_everywhere INCLUDE SOURCE: $work/NAME.run is then a command that runs the program as NAME.
 # Says which architectures have no tools here.
 build_everywhere() {
     architectures >"$work/architectures"
     : >"$work/names"
     while read -r name compiler emulator; do
-        if ! command -v "$compiler" >/dev/null || ! command -v "$emulator" >/dev/null; then
-            echo "left out: $name, no $compiler or no $emulator here"
+        if ! links "$compiler" || ! command -v "$emulator" >/dev/null; then
+            echo "left out: $name, no $compiler with a C library, or no $emulator here"
             continue
         fi
         "$compiler" -static -std=c11 -O2 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror \

@@ -17,9 +17,17 @@ trap 'rm -rf "$work"' EXIT
 build_everywhere "$source/include" "$source/tests/cross/golden.c"
 
 number() {
-    sed -n "s/^#define CROSSVM_FORMAT_$1 *\([0-9]*\)u\$/\1/p" "$source/include/crossvm/version.h"
+    sed -n "s/^#define CROSSVM_FORMAT_$1 *\([0-9][0-9]*\)u.*/\1/p" \
+        "$source/include/crossvm/version.h"
 }
-kept=$source/tests/golden/$(number MAJOR).$(number MINOR)
+format=$(number MAJOR).$(number MINOR)
+case $format in
+.* | *.)
+    echo "golden.sh: version.h: no format version found"
+    exit 1
+    ;;
+esac
+kept=$source/tests/golden/$format
 
 for name in $(cat "$work/names"); do
     "$work/$name.run" "$work" "$name"
@@ -45,4 +53,4 @@ for party in a b; do
         done
     done
 done
-echo "$n_compared comparisons with images in $(basename "$kept"), all bytes equal"
+echo "$n_compared comparisons with images in $format, all bytes equal"

@@ -11,6 +11,7 @@ source=$1
 work=$(mktemp -d)
 prefix=crossvm-mixed-$$
 trap 'rm -rf "$work" /dev/shm/$prefix-*' EXIT
+trap 'exit 1' HUP INT TERM
 
 # shellcheck source-path=SCRIPTDIR
 . "$source/tests/cross/common.sh"
@@ -18,19 +19,24 @@ build_everywhere "$source/include" "$source/tests/cross/peer.c"
 
 n_pairs=0
 
-# pair NAME NAME: both must end well; when one fails the other is not left waiting.
+# party NAME a|b OTHER: runs one of a pair; when it fails the other is not left waiting.
+party() {
+    # shellcheck disable=SC2016
+    sh -c 'echo $$ >"$1"; shift; exec "$@"' sh "$work/$2.pid" "$work/$1.run" "$2" "$prefix" \
+        >"$work/$2.out" 2>&1 || {
+        touch "$work/failed"
+        kill "$(cat "$work/$3.pid")" 2>/dev/null || true
+    }
+}
+
+# pair NAME NAME: both must end well.
 pair() {
-    "$work/$1.run" a "$prefix" >"$work/a.out" 2>&1 &
-    a=$!
-    "$work/$2.run" b "$prefix" >"$work/b.out" 2>&1 &
-    b=$!
-    status=0
-    wait $a || status=$?
-    [ $status -eq 0 ] || kill $b 2>/dev/null || true
-    wait $b || status=$?
+    party "$1" a b &
+    party "$2" b a &
+    wait
     rm -f /dev/shm/"$prefix"-*
     n_pairs=$((n_pairs + 1))
-    if [ $status -eq 0 ]; then
+    if [ ! -e "$work/failed" ]; then
         echo "$1 and $2: $(tail -n 1 "$work/a.out")"
     else
         echo "$1 and $2: failed"

@@ -77,6 +77,7 @@ run_units() {
     }
     mkdir "$work/vendor"
     cp -R "$source/include/crossvm" "$work/vendor/crossvm"
+    chmod -R u+w "$work/vendor"
     left_out | sed 's/ .*//' >"$work/left_out"
     passed=0
     failed=0
