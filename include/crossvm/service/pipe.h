@@ -8,7 +8,9 @@
  * could both sleep for ever when w + k exceeds what the queue holds plus one. So whoever is about
  * to sleep publishes what it held back, arms, and then nudges the other; and whoever wakes and sees
  * that the other is waiting, too, takes what there is. A wait may thus answer fewer than wanted,
- * but never none; and it has slept once before it does, so that two that insist do not spin.
+ * but never none; and it has slept once before it does, so that two that insist do not spin. Who
+ * looked, and saw nobody wait, does not nudge: the other looks later, and sees us. (Two that nudge
+ * after a look can wake each other for ever, each looking just while the other is awake.)
  *
  * The longest delay is the consumer's own timer: with a delay it first waits for any element at
  * all, and from then on for its watermark until the delay is over. A burst below the watermark that
@@ -96,10 +98,12 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_tx_wait(struct crossvm_pipe_tx
             return armed < 0 ? armed : crossvm_spsc_tx_free(queue);
         }
         int n_free = crossvm_spsc_tx_free(queue);
-        bool stuck = woken && n_free > 0 && crossvm_wake_peer_waits(&queue->kick);
+        bool looks = woken && n_free > 0;
+        bool stuck = looks && crossvm_wake_peer_waits(&queue->kick);
         int status = CROSSVM_OK;
         if (n_free >= 0 && !stuck && crossvm_notify_now(pipe->bell.notify) < deadline_ns) {
-            status = crossvm_i_pipe_sleep(&pipe->bell, crossvm_spsc_tx_nudge(queue), deadline_ns);
+            int nudge = looks ? 0 : crossvm_spsc_tx_nudge(queue);
+            status = crossvm_i_pipe_sleep(&pipe->bell, nudge, deadline_ns);
         } else {
             status = n_free == 0 ? CROSSVM_TIMEOUT : n_free;
         }
@@ -152,10 +156,12 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_rx_wait(struct crossvm_pipe_rx
             until_ns = crossvm_i_pipe_until(now_ns, delay_ns, deadline_ns);
             continue;
         }
-        bool stuck = woken && fill > 0 && crossvm_wake_peer_waits(&queue->kick);
+        bool looks = woken && fill > 0;
+        bool stuck = looks && crossvm_wake_peer_waits(&queue->kick);
         int status = CROSSVM_OK;
         if (!stuck && now_ns < until_ns) {
-            status = crossvm_i_pipe_sleep(&pipe->bell, crossvm_spsc_rx_nudge(queue), until_ns);
+            int nudge = looks ? 0 : crossvm_spsc_rx_nudge(queue);
+            status = crossvm_i_pipe_sleep(&pipe->bell, nudge, until_ns);
         } else {
             status = fill == 0 ? CROSSVM_TIMEOUT : fill;
         }
