@@ -90,6 +90,7 @@ pkg-config command -v pkg-config
 meson command -v meson
 ninja-build command -v ninja
 doxygen command -v doxygen
+spin command -v spin
 LIST
 }
 
