@@ -33,7 +33,7 @@ KINDS = ("load_acquire", "store_release", "fence_acquire", "fence_release", "fen
 # Pairs are written in program order: LS is a load before a store.
 ALL = {"LL", "LS", "SL", "SS"}
 TSO = {"LL", "LS", "SS"}
-# Which accesses in front of the end are ordered with which behind it. "edge" is the end's own.
+# Which accesses in front of the end have to be ordered with which behind it.
 NEEDS = {
     "load_acquire": {"LL", "LS"},
     "store_release": {"LS", "SS"},
@@ -71,20 +71,21 @@ class Architecture:
 
 ARM_BARRIERS = [(r"d[ms]b (ish|sy|osh)", ALL), (r"d[ms]b (ishld|ld|oshld)", {"LL", "LS"}),
                 (r"d[ms]b (ishst|st|oshst)", {"SS"})]
-X86 = Architecture(TSO, [("mfence", ALL), (r"lock .*", ALL), (r"xchgl? .*\(.*", ALL)], "mfence",
+X86 = Architecture(TSO, [("mfence", ALL), (r"lock .*", ALL), (r"xchgl? .*\(.*", ALL)],
+                   "mfence|lock add",
                    r"(?!mov|lea|lock|xchg|call|jmp)\w+|movl", r"movl",
                    r"(?P<off>-?\d*)\(%(?P<base>\w+)\)", {"esp", "rsp"})
 AARCH64 = Architecture(set(), ARM_BARRIERS, "dsb sy", r"ldu?r|ldp|ldap?u?r", r"stu?r|stp|stlu?r",
                        r"\[(?P<base>\w+)(?:, #?(?P<off>-?\d+))?\]", {"sp"})
 ARMV7 = Architecture(set(), ARM_BARRIERS, "dsb sy", r"ldr|ldrd|lda", r"str|strd|stl",
                      r"\[(?P<base>\w+)(?:, #(?P<off>-?\d+))?\]", {"sp"})
-RISCV = Architecture(set(), [(r"fence", ALL), (r"fence\.tso", TSO)], "fence iorw,iorw",
+RISCV = Architecture(set(), [(r"fence\.tso", TSO)], "fence iorw,iorw",
                      r"l[wd]u?", r"s[wd]|amoswap\.w(\.\w+)?",
                      r"(?P<off>-?\d*)\((?P<base>\w+)\)", {"sp"})
 POWER = Architecture(set(), [("sync|hwsync", ALL), ("lwsync", TSO), ("bne isync", {"LL", "LS"})],
                      "sync", r"lwz|lwa|ld", r"stw|std", r"(?P<off>-?\d+)\((?P<base>\d+)\)", {"1"})
-S390 = Architecture(TSO, [(r"bcr 1[45], ?(%r)?0", ALL)], r"bcr 1[45], ?(%r)?0",
-                    r"l|lrv|llgf|lgf|ly", r"st|strv|mvhi|sty",
+S390 = Architecture(TSO, [(r"bcr 1[45], ?(%r)?0", ALL)], r"bcr 1[45]",
+                    r"l|lrv|llgf|lgf|ly|x", r"st|strv|mvhi|sty",
                     r"(?P<off>-?\d+)\(%(?P<base>r\d+)\)", {"r15"})
 
 # Name, family, Debian's compiler, clang's target, flags.
@@ -163,8 +164,6 @@ WHOLE = {
              "return crossvm_i_spsc_tx_push(tx, element, 8);", ["store_release"]),
     "pop": ("int {name}(struct crossvm_spsc_rx *rx, uint64_t *element)",
             "return crossvm_i_spsc_rx_pop(rx, element, 8);", ["store_release"]),
-    "look": ("int {name}(struct crossvm_spsc_rx *rx)", "return crossvm_spsc_rx_fill(rx);",
-             ["store_release", "load_acquire"]),
     "push_and_kick": ("int {name}(struct crossvm_le32 *tail, "
                       "struct crossvm_wake_publisher *kick, uint32_t index, uint64_t *again_ns)",
                       "CROSSVM_STORE_RELEASE(spsc_tail, tail, index);"
@@ -228,7 +227,7 @@ def instructions(assembly):
         if label:
             name = label.group(1)
             found.setdefault(name, [])
-        text = re.sub(r"(^|\s)(#|@|//).*", "", line) if not label else ""
+        text = re.sub(r"(^|\s)(//|[#@]( |$)).*", "", line) if not label else ""
         text = re.sub(r"\s+", " ", text).strip()
         if name is None or not text or text.startswith(".") or text.endswith(":"):
             continue
@@ -256,19 +255,26 @@ def events_of(architecture, lines):
     found = []
     for line in joined(lines):
         name, _, rest = line.partition(" ")
-        text = f"{name} {re.sub(r', ', ',', rest)}" if name == "fence" else line
+        text = line
+        if name == "fence":
+            text = f"fence {rest.replace(' ', '') or 'iorw,iorw'}"
         orders = architecture.barrier(text)
         if orders is not None:
             found.append(Event("B", short_barrier(text), orders=orders))
             continue
-        moved = re.match(r"(?:add|addi|adds) (?:%)?(\w+), ?(\w+), ?#?(-?\d+)$", line)
+        moved = re.match(r"(?:mov|mv|mr|adds?|addi) (\w+), ?(\w+)(?:, ?#?(-?\d+))?$", line)
         if moved:
-            offsets[moved.group(1)] = offsets.get(moved.group(2), 0) + int(moved.group(3))
+            offsets[moved.group(1)] = offsets.get(moved.group(2), 0) + int(moved.group(3) or 0)
             continue
         place = architecture.memory.search(line)
         if not place or place.group("base") in architecture.stack:
             continue
         offset = int(place.group("off") or 0) + offsets.get(place.group("base"), 0)
+        advance = re.search(r"\], #?(-?\d+)$", line)  # of the base register, behind the access
+        if advance:
+            offsets[place.group("base")] = offset + int(advance.group(1))
+        elif line.endswith("]!"):
+            offsets[place.group("base")] = offset
         last = line.endswith(place.group(0))
         if architecture is X86:
             is_store = name.startswith("mov") and last
@@ -278,16 +284,16 @@ def events_of(architecture, lines):
             is_load = bool(architecture.loads.fullmatch(name))
         if is_load:
             found.append(Event("L", name, offset,
-                               behind=bool(re.match(r"ldap?u?r$|lda$", name)) and name != "ldr"
-                               and name != "ldur"))
+                               behind=bool(re.match(r"(ldar|ldapu?r|lda)$", name))))
         elif is_store:
-            release = bool(re.match(r"stlu?r$|stl$", name)) or name.endswith((".rl", ".aqrl"))
+            release = bool(re.search(r"^(stlu?r|stl)$|\.(aq)?rl$", name))
             found.append(Event("S", name, offset, before=release))
     return found
 
 
 def short_barrier(text):
-    return "lock or" if text.startswith("lock or") else text
+    """Without operands that say nothing."""
+    return re.sub(r"^(lock (?:or|add)|bcr 1[45]).*", r"\1", text)
 
 
 def is_ordered(architecture, events, first, second):
@@ -387,7 +393,8 @@ def compilers_of(target, native):
         gcc = native
     found, missing = [], []
     if shutil.which(gcc):
-        found.append(Compiler(f"gcc {version_of(gcc)}", [gcc, *flags]))
+        # Equal functions stay functions of their own.
+        found.append(Compiler(f"gcc {version_of(gcc)}", [gcc, *flags, "-fno-ipa-icf"]))
     else:
         missing.append(gcc)
     for clang in CLANGS:
@@ -480,14 +487,14 @@ def all_results(source, work, ends):
     return results, sorted(missing)
 
 
-def check_mutants(report, source, work, ends, results):
+def check_mutants(report, work, source, ends, results):
     """Every end, weakened, is found wanting where the processor needs an instruction for it."""
     defines = [f"-DCROSSVM_MUTANT_{label}_{kind}=1" for kind, label in ends]
     n = 0
     for result in results:
         if result.system:
             continue
-        functions = compile_all(result.compiler, source, work, defines)
+        functions = compile_all(result.compiler, source, work, defines) or {}
         weak = Results(result.target, result.compiler, False, ends, functions)
         flagged = {end for end, _ in weak.wrong()}
         for end in ends:
@@ -504,7 +511,8 @@ def check_mutants(report, source, work, ends, results):
 
 
 def versions(results):
-    return ", ".join(sorted({r.compiler.label for r in results}, key=lambda v: (v.split()[0] != "gcc", v)))
+    labels = {r.compiler.label for r in results}
+    return ", ".join(sorted(labels, key=lambda label: (not label.startswith("gcc"), label)))
 
 
 def markdown(results):
@@ -561,7 +569,10 @@ def main():
             print(f"skipped: none of these compilers is here: {', '.join(missing)}")
             return 77
         if mode:
-            print(markdown(results)) if mode == "--markdown" else print_list(results)
+            if mode == "--markdown":
+                print(markdown(results))
+            else:
+                print_list(results)
             return 0
         for missed in missing:
             print(f"left out: {missed}")
@@ -572,7 +583,7 @@ def main():
                 report.wrong(where, f"{kind}({label}): {problem}")
             for whole, problem in result.wrong_whole():
                 report.wrong(where, f"{whole}: {problem}")
-        n_mutants = check_mutants(report, source, work, ends, results)
+        n_mutants = check_mutants(report, work, source, ends, results)
         check_document(report, source, results)
     return report.finish(f"{len(ends)} ends, {len(WHOLE)} operations, {len(results)} builds; "
                          f"{n_mutants} weakened ends noticed")

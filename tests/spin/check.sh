@@ -113,6 +113,7 @@ models() {
     run holds wake live
     run holds pipe live
     run holds pipe live -DDELAY
+    run holds pipe safety -DANY
 }
 
 variants() {
