@@ -48,8 +48,8 @@ search() {
     fi
     # shellcheck disable=SC2086
     spin -a "$@" "$model.pml" >log 2>&1 &&
-        "$cc" -O2 -w -DCOLLAPSE -DMEMLIM=700 $build -o pan pan.c >>log 2>&1 &&
-        ./pan $options -m3000000 -n >log 2>&1
+        "$cc" -O2 -w -DMEMLIM=720 $build -o pan pan.c >>log 2>&1 &&
+        ./pan $options -m1500000 -n >log 2>&1
 }
 
 number() {
