@@ -10,7 +10,7 @@
 # only for who defines CROSSVM_WITH_<NAME> before including the header (CROSSVM_WITH_MEMFD for
 # crossvm/backend/memfd.h): one file serves a firmware and its Linux host. Headers that are C++
 # alone likewise, CROSSVM_WITH_CXX being crossvm.hpp's; in C they stay out. Every header keeps its
-# guard, so the file may be included again with more of them.
+# guard, so the file may be included again with more of them (backends in C: under -D_GNU_SOURCE).
 set -eu
 LC_ALL=C
 export LC_ALL

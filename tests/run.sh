@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs what is missing, builds everything with gcc and clang, plain and under the sanitizers,
+# Installs what is missing (as root also a package of the library itself, which is taken away
+# again), builds everything with gcc, with clang and its sanitizers, and for other architectures,
 # and runs all tests as one suite. The last line counts them.
 #
 #   sh tests/run.sh            the ordinary run

@@ -8,6 +8,7 @@
  *
  * T crosses as its bytes. What a peer wrote is judged by nobody but the caller: a T that has a bool
  * or an enumeration in it may come with a value that these cannot have, so prefer plain integers.
+ * Padding crosses as well, with what the stack had there: leave none in T.
  */
 #ifndef CROSSVM_CROSSVM_HPP
 #define CROSSVM_CROSSVM_HPP

@@ -305,8 +305,9 @@ CROSSVM_INLINE void crossvm_i_spsc_name_store(struct crossvm_le32 *peer_chunk,
 }
 
 /* Begins a new incarnation at an index. seed: boot count, counter, anything; another one each time
- * is best, and 0 or a repetition is changed. Until all is in place the word is odd and still says
- * which number was the last, so that none comes twice in a row whenever its side dies. */
+ * is best, its low 31 bits count, and 0 or a repetition is changed. Until all is in place the word
+ * is odd and still says which number was the last, so that none comes twice in a row whenever its
+ * side dies. */
 CROSSVM_INLINE void crossvm_i_spsc_start(struct crossvm_le32 *base,
                                          struct crossvm_le32 *incarnation, uint32_t index,
                                          uint32_t seed)
@@ -410,10 +411,10 @@ CROSSVM_INLINE void crossvm_i_spsc_tx_count(struct crossvm_spsc_tx *tx)
 
 /* Opens the tx part of a queue, the first time or after a restart. elem_len: the only element
  * length that this producer grants, 0 = any. seed: for the incarnation; another one at each start
- * (boot count, counter, random). Role: the producer, alone. Wait-free. Trust: own old words are
- * judged. OK, then crossvm_spsc_tx_link; TYPE not an SPSC_TX; INVALID no chunk of this region; ROLE
- * also for a read-only mapping; STALE; MISMATCH another element length was granted here: renew the
- * chunk; CORRUPT with tx->fault: likewise. */
+ * (boot count, counter, random; the low 31 bits count). Role: the producer, alone. Wait-free.
+ * Trust: own old words are judged. OK, then crossvm_spsc_tx_link; TYPE not an SPSC_TX; INVALID no
+ * chunk of this region; ROLE also for a read-only mapping; STALE; MISMATCH another element length
+ * was granted here: renew the chunk; CORRUPT with tx->fault: likewise. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_open(struct crossvm_spsc_tx *tx,
                                                           const struct crossvm_region *region,
                                                           const struct crossvm_chunk *chunk,

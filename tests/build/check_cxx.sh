@@ -159,7 +159,8 @@ refused() {
         printf 'int never(spsc_tx<application::element> &tx)\n{\n    %s\n    return 0;\n}\n' "$*"
     } >"$work/refused.cpp"
     # shellcheck disable=SC2086
-    if "$cxx" -std=c++17 $warnings -I "$include" -fsyntax-only "$work/refused.cpp" 2>"$work/out"; then
+    if "$cxx" -std=c++17 $warnings -I "$include" -fsyntax-only "$work/refused.cpp" \
+        2>"$work/out"; then
         complain "$cxx: compiles, but must not: $*"
     elif ! grep -qF -e "$fragment" "$work/out"; then
         complain "$cxx: $*: fails, but without: $fragment"

@@ -93,4 +93,4 @@ if [ $compiled -eq 0 ] || [ -n "$missing" ]; then
     echo "skipped: not every compiler is here"
     exit 77
 fi
-echo "$compiled cores need nothing but memcpy and memset"
+echo "$compiled cores need nothing but memcpy and memset, and what the table says beside them"

@@ -10,7 +10,7 @@
 need cmake cpack "$cc" dpkg-deb dpkg pkg-config
 
 name=libcrossvm-dev
-lock=/tmp/crossvm-deb-test.lock
+lock=/run/lock/crossvm-deb-test
 installed=no
 
 make_package() {

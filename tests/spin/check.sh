@@ -33,7 +33,7 @@ fail() {
     echo "$*" >>"$work/failed"
 }
 
-# search MODEL HOW DEFINE...: how is safety, or live (with weak fairness). Leaves the report in ./log.
+# search MODEL HOW DEFINE...: how is safety, or live (with weak fairness). The report goes to ./log.
 search() {
     model=$1
     how=$2

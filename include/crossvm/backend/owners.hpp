@@ -6,8 +6,9 @@
  * may be opened, and opening releases what was held. No exceptions: calls answer statuses.
  *
  * An owner has to outlive every region and handle made from its memory. Moving it leaves the memory
- * where it is. Names of shared memory stay until crossvm_shm_unlink; chunks and queues end with
- * nobody, and need no owner.
+ * where it is. A copy of the C struct within owns nothing: leave its descriptor and mapping alone.
+ * Names of shared memory stay until crossvm_shm_unlink; chunks and queues end with nobody, and need
+ * no owner.
  */
 #ifndef CROSSVM_BACKEND_OWNERS_HPP
 #define CROSSVM_BACKEND_OWNERS_HPP
