@@ -7,7 +7,8 @@ Every function crossvm_... (but not crossvm_i_...) has a comment directly above 
 mentions, by its short name, each status that the body can answer: those in its own return
 statements, those that it assigns to a variable that it returns, and those of other functions that
 it passes on without asking for them. A comment may refer to another ("as crossvm_spsc_tx_push",
-"as push", "statuses as above"): then that one's words count, too.
+"as push", "statuses as above"): then that one's words count, too. C++ members name the call that
+they are like.
 """
 import re
 import sys
@@ -141,6 +142,31 @@ def words_of(function, functions, order, seen=()):
     return words
 
 
+def members_without(source, report):
+    """C++ members that answer a status: the comment above refers to the C call that it wraps, and
+    that call is there. Answers how many there are."""
+    known = {function.name for _, path in common.headers(source)
+             for function in common.functions(path.read_text(encoding="utf-8"))}
+    top = source / "include" / "crossvm"
+    n_members = 0
+    for path in sorted(top.rglob("*.hpp")):
+        text = path.read_text(encoding="utf-8")
+        member = r"^ +(?:CROSSVM_I_MEMBER|\[\[nodiscard\]\]) int (\w+)\("
+        for match in re.finditer(member, text, re.M):
+            where = f"{path.name}:{text.count(chr(10), 0, match.start()) + 1}: {match.group(1)}"
+            comment = re.search(r"/\*((?:(?!\*/).)*)\*/\s*$", text[:match.start()], re.S)
+            if match.group(1) == "release":
+                referred = known  # it answers a descriptor
+            else:
+                referred = re.findall(r"crossvm_\w+", comment.group(1)) if comment else []
+            n_members += 1
+            if not comment:
+                report.wrong(where, "no comment directly above")
+            elif not any(name in known for name in referred):
+                report.wrong(where, "its comment names no call of the library that it is like")
+    return n_members
+
+
 def main():
     source = common.source_dir()
     report = common.Report()
@@ -170,7 +196,11 @@ def main():
                     report.wrong(where, f"answers {status[8:]}, which its comment does not mention")
     if not public or n_statuses == 0:
         report.wrong("include/crossvm", "no function with a status was found")
-    return report.finish(f"{len(public)} public functions, {n_statuses} answers, all documented")
+    n_members = members_without(source, report)
+    if n_members == 0:
+        report.wrong("include/crossvm", "no C++ member was found")
+    return report.finish(f"{len(public)} public functions, {n_statuses} answers, {n_members} C++ "
+                         "members, all documented")
 
 
 if __name__ == "__main__":
