@@ -65,6 +65,7 @@ full_packages() {
     [ "$(uname -m)" = x86_64 ] || kernel=$(uname -m | sed 's/aarch64/arm64/')
     cat <<LIST
 libclang-rt-dev echo 'int main(void) {}' | clang -fsanitize=address -o /dev/null -xc -
+valgrind command -v valgrind && test -e /usr/include/valgrind/callgrind.h
 qemu-user command -v qemu-s390x
 gcc-aarch64-linux-gnu command -v aarch64-linux-gnu-gcc
 gcc-arm-linux-gnueabihf command -v arm-linux-gnueabihf-gcc
