@@ -22,7 +22,7 @@
  *   wake_kick  publish; fence, all orders; look at mode and event   } one edge with two equal ends:
  *   wake_arm   store mode and event; fence, all orders; look again  } at least one side sees the
  *              other's store. Without either fence both miss, and a waiter sleeps for ever beside
- *              a full queue.
+ *              a full queue. Two sides that arm at once have wake_arm at both ends.
  *
  * After Xen's event index (public/io/ring.h) and virtio's used_event.
  */
@@ -263,22 +263,22 @@ CROSSVM_INLINE int crossvm_wake_due(struct crossvm_wake_publisher *publisher, ui
 }
 
 /* Whether the waiter sleeps, or is about to, and has not enough yet. Role: publisher, after it has
- * armed a wait of its own. Wait-free: a fence and one load. */
+ * armed a wait of its own, whose fence (wake_arm) stands between what it stored and this look.
+ * Wait-free: one load. */
 CROSSVM_INLINE bool crossvm_wake_peer_waits(const struct crossvm_wake_publisher *publisher)
 {
-    CROSSVM_FENCE_SEQ_CST(wake_kick, &publisher->line->mode);
     return crossvm_load_relaxed(&publisher->line->mode) == CROSSVM_WAKE_EVENT;
 }
 
 /* Says whether to ring because the caller is about to sleep itself: 1 unless the waiter polls.
  * Otherwise one that wants w elements and one that wants k free places could both sleep for ever
- * when w + k exceeds what the queue holds. Role: publisher, after arming. Wait-free. */
+ * when w + k exceeds what the queue holds. Role: publisher, after arming, whose fence (wake_arm)
+ * stands between what it stored and this look. Wait-free: one load. */
 CROSSVM_INLINE int crossvm_wake_nudge(struct crossvm_wake_publisher *publisher)
 {
     if (publisher->polling) {
         return 0;
     }
-    CROSSVM_FENCE_SEQ_CST(wake_kick, &publisher->line->mode);
     if (crossvm_load_relaxed(&publisher->line->mode) == CROSSVM_WAKE_NEVER) {
         return 0;
     }

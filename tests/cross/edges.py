@@ -169,8 +169,10 @@ WHOLE = {
                       "CROSSVM_STORE_RELEASE(spsc_tail, tail, index);"
                       "return crossvm_wake_due(kick, index, 0, again_ns);",
                       ["store_release", "fence_seq_cst"]),
-    "nudge": ("int {name}(struct crossvm_wake_publisher *kick)",
-              "return crossvm_wake_nudge(kick);", ["fence_seq_cst"]),
+    "arm_and_nudge": ("int {name}(const struct crossvm_wake_waiter *waiter, "
+                      "struct crossvm_wake_publisher *kick, uint32_t event)",
+                      "(void)crossvm_wake_at(waiter, event, 0);"
+                      "return crossvm_wake_nudge(kick);", ["fence_seq_cst"]),
     "arm_and_look": ("uint32_t {name}(const struct crossvm_wake_waiter *waiter, "
                      "const struct crossvm_le32 *tail, uint32_t event)",
                      "(void)crossvm_wake_at(waiter, event, 0);"

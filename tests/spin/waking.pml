@@ -205,9 +205,6 @@ inline wake_due(side, other, old, index, fresh, delay, due, by_event)
 
 inline wake_peer_waits(side, other, answer)
 {
-#ifndef NO_FENCE_KICKER
-    fence(side);
-#endif
     load(MODE_WORD(other), mode);
     d_step {
         answer = PEER_WAITS(mode);
@@ -217,9 +214,6 @@ inline wake_peer_waits(side, other, answer)
 
 inline wake_nudge(side, other, due)
 {
-#ifndef NO_FENCE_KICKER
-    fence(side);
-#endif
     load(MODE_WORD(other), mode);
     d_step {
         due = NUDGE_DUE(mode);
