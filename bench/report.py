@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""report.py RESULTS.json - what crossvm-bench measured, against the goals.
+
+Figures are compared within one regime of the machine: trials whose ping-pong before and after
+belong to one cluster. Trials with involuntary context switches, and those during which the regime
+changed, are counted and left out. Ratios are of medians, with a 95 % bootstrap interval. A goal is
+reached if the whole interval meets it, missed if none of it does, else undecided; and always
+undecided with fewer than 30 trials of ours or of a rival that may be the best.
+"""
+import collections
+import json
+import math
+import random
+import statistics
+import sys
+
+OURS = "crossvm"
+LIBURCU = ("liburcu-wfcqueue", "liburcu-rculfqueue")
+PEERS = ("ck_ring", "rte_ring", "boost-spsc_queue", "moodycamel-rwq", "moodycamel-cq")
+RAW = ("two-lines",)
+
+MIN_TRIALS = 30
+RESAMPLES = 1000
+SAME_REGIME = 1.25  # the two ping-pongs of a trial differ by less
+TIME_IS_UP = "time is up"  # what the program says of trials that it did not begin
+
+# Whose median ours is compared with: the best of `rivals` in `row` and `place`. factor: how many
+# times better than it, at least. Peers that are in no Debian package are faster than those here:
+# what was set against all of them is multiplied accordingly (debian).
+Goal = collections.namedtuple(
+    "Goal", "title row rivals factor debian rival_row place rival_place",
+    defaults=(1.0, None, "threads", "threads"))
+
+# Against the peers liburcu counts, too; a peer has to be there.
+GOALS = [
+    Goal("8 B, one at a time", "spsc/8B/one", PEERS + LIBURCU, 1.7, 1.2),
+    Goal("8 B, 32 at a time", "spsc/8B/batch32", PEERS + LIBURCU, 1.7, 1.2),
+    Goal("64 B, zero-copy", "spsc/64B/zero-copy", PEERS + LIBURCU, 1.2, 1.4),
+    Goal("64 B, one at a time", "spsc/64B/one", ("rte_ring",), 1.0),
+    Goal("64 B, 32 at a time", "spsc/64B/batch32", PEERS + LIBURCU, 1.05),
+    Goal("256 B, 32 at a time", "spsc/256B/batch32", PEERS + LIBURCU, 1.0),
+    Goal("1 KiB, 32 at a time", "spsc/1024B/batch32", PEERS + LIBURCU, 1.0),
+    Goal("round trip, raw", "spsc/8B/round-trip", RAW, 1 / 1.2, rival_row="limit/ping-pong"),
+    Goal("round trip", "spsc/8B/round-trip", PEERS + LIBURCU, 1 / 0.75, 1.2),
+    Goal("liburcu: 8 B, one at a time", "spsc/8B/one", LIBURCU, 5.0),
+    Goal("liburcu: 8 B, 32 at a time", "spsc/8B/batch32", LIBURCU, 5.0),
+    Goal("liburcu: 64 B, one at a time", "spsc/64B/one", LIBURCU, 2.0),
+    Goal("liburcu: 64 B, 32 at a time", "spsc/64B/batch32", LIBURCU, 5.0),
+    Goal("liburcu: round trip", "spsc/8B/round-trip", LIBURCU, 2.0),
+] + [
+    Goal(f"processes: {row}", f"spsc/{row}", (OURS,), 0.95, place="processes")
+    for row in ("8B/one", "8B/batch32", "64B/one", "64B/batch32", "64B/zero-copy", "256B/batch32",
+                "1024B/batch32", "8B/round-trip")
+]
+
+Trial = collections.namedtuple("Trial", "case ns ping clean")
+Case = collections.namedtuple("Case", "row place who")
+Regime = collections.namedtuple("Regime", "low high median n")
+
+
+# ---- reading ---------------------------------------------------------------------------------
+
+def case_of(name):
+    """row/place/who, and what Google Benchmark adds."""
+    parts = [part for part in name.split("/") if part not in ("iterations:1", "manual_time")]
+    return Case("/".join(parts[:-2]), parts[-2], parts[-1])
+
+
+def trial_of(entry):
+    before, after = entry["ping_before_ns"], entry["ping_after_ns"]
+    steady = max(before, after) < SAME_REGIME * min(before, after)
+    return Trial(case_of(entry["name"]), entry["real_time"] / entry["ops"],
+                 math.sqrt(before * after), steady and entry["switches"] == 0)
+
+
+def read(path):
+    """The context, the trials, and the names of those that went wrong."""
+    with open(path, encoding="utf-8") as file:
+        results = json.load(file)
+    entries = [entry for entry in results["benchmarks"] if entry["run_type"] == "iteration"
+               and entry.get("error_message") != TIME_IS_UP]
+    wrong = {f"{entry['name']}: {entry['error_message']}" for entry in entries
+             if entry.get("error_occurred")}
+    good = [entry for entry in entries if not entry.get("error_occurred")]
+    results["context"]["unpinned"] = {case_of(entry["name"]) for entry in good
+                                      if not entry["pinned"]}
+    return results["context"], [trial_of(entry) for entry in good], sorted(wrong)
+
+
+# ---- regimes ---------------------------------------------------------------------------------
+
+def valley(counts):
+    """The index of a bin between two heaps of trials that tower over it, or None."""
+    best = None
+    for i in range(1, len(counts) - 1):
+        heaps = min(max(counts[:i]), max(counts[i + 1:]))
+        if counts[i] * 4 <= heaps and (best is None or counts[i] < counts[best]):
+            best = i
+    return best
+
+
+def split(pings):
+    """Sorted ping-pongs, cut where hardly any lies: bins are quarters of an octave."""
+    first = math.floor(4 * math.log2(pings[0]))
+    bins = [math.floor(4 * math.log2(ping)) - first for ping in pings]
+    counts = [0] * (bins[-1] + 1)
+    for number in bins:
+        counts[number] += 1
+    cut = valley(counts)
+    if cut is None:
+        return [pings]
+    low = [ping for ping, number in zip(pings, bins) if number < cut]
+    high = [ping for ping, number in zip(pings, bins) if number > cut]
+    return split(low) + split(high)
+
+
+def regimes_of(trials):
+    """Those with at least a twentieth of the trials."""
+    pings = sorted(trial.ping for trial in trials)
+    parts = split(pings) if pings else []
+    return [Regime(part[0], part[-1], statistics.median(part), len(part)) for part in parts
+            if len(part) * 20 >= len(pings)]
+
+
+# ---- judging ---------------------------------------------------------------------------------
+
+def resampled_median(rng, values):
+    return statistics.median(rng.choices(values, k=len(values)))
+
+
+def interval(ours, rivals):
+    """95 % of the ratio of the best rival's median to ours."""
+    rng = random.Random(1)
+    ratios = sorted(
+        min(resampled_median(rng, values) for values in rivals) / resampled_median(rng, ours)
+        for _ in range(RESAMPLES))
+    return ratios[RESAMPLES * 25 // 1000], ratios[RESAMPLES * 975 // 1000 - 1]
+
+
+def verdict(low, high, factor, n):
+    if n < MIN_TRIALS:
+        return f"undecided: too few trials ({n})"
+    if low >= factor:
+        return "reached"
+    return "missed" if high < factor else "undecided"
+
+
+def figure(row, ns):
+    return f"{ns:.0f} ns" if "round-trip" in row or "ping-pong" in row else f"{1e3 / ns:.1f} M/s"
+
+
+def rival_cases(goal, measured):
+    cases = [Case(goal.rival_row or goal.row, goal.rival_place, who) for who in goal.rivals]
+    return [case for case in cases if case in measured]
+
+
+def judge(goal, times, measured):
+    """The goal's line of the table. times: of each case, in ns, in one regime."""
+    factor = goal.factor * goal.debian
+    ours = times.get(Case(goal.row, goal.place, OURS), [])
+    rivals = {case.who: times.get(case, []) for case in rival_cases(goal, measured)}
+    missing = [who for who, values in [(OURS, ours), *rivals.items()] if not values]
+    if missing:
+        return [goal.title, "-", "-", "-", "-", f"{factor:.2f}",
+                f"undecided: no trial of {missing[0]}"]
+    best = min(rivals, key=lambda who: statistics.median(rivals[who]))
+    our_ns, best_ns = statistics.median(ours), statistics.median(rivals[best])
+    low, high = interval(ours, list(rivals.values()))
+    # A rival none of whose trials came near the best one's median needs no more of them.
+    close = [values for values in rivals.values() if min(values) <= best_ns]
+    n = min(map(len, [ours, *close]))
+    return [goal.title, figure(goal.row, our_ns), f"{best} {figure(goal.row, best_ns)}",
+            f"{best_ns / our_ns:.2f}", f"{low:.2f} to {high:.2f}", f"{factor:.2f}",
+            verdict(low, high, factor, n)]
+
+
+def applies(goal, measured):
+    """Whether ours was measured, and someone to compare with: liburcu is no other peer."""
+    rivals = [case for case in rival_cases(goal, measured)
+              if case.who not in LIBURCU or goal.rivals == LIBURCU]
+    return bool(rivals) and Case(goal.row, goal.place, OURS) in measured
+
+
+# ---- printing --------------------------------------------------------------------------------
+
+def print_table(head, lines):
+    widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
+    for line in [head, ["-" * width for width in widths], *lines]:
+        print("| " + " | ".join(text.ljust(width) for text, width in zip(line, widths)) + " |")
+    print()
+
+
+def pinning(unpinned, n_cases):
+    if not unpinned:
+        return "each pinned to a CPU of its own"
+    if len(unpinned) == n_cases:
+        return "NOT pinned to CPUs of their own: not permitted, or too few CPUs"
+    return f"each pinned to a CPU of its own, but for {len(unpinned)} cases of {n_cases}"
+
+
+def print_machine(context, n_cases):
+    caches = ", ".join(f"L{cache['level']} {cache['size'] // 1024} KiB"
+                       for cache in context["caches"] if cache["type"] != "Instruction")
+    print(f"machine   {context.get('machine', 'unknown')}, {context['num_cpus']} CPUs, {caches}")
+    print(f"compiler  {context['compiler']}, {context['flags']}")
+    print(f"date      {context['date']}, load {context['load_avg'][0]:.1f} at the start")
+    print("sides     " + pinning(context["unpinned"], n_cases))
+
+
+def print_goals(goals, times, n_all):
+    head = ["goal", "crossvm", "best rival", "ratio", "95 %", "at least", "verdict"]
+    print_table(head, [judge(goal, times, n_all) for goal in goals])
+
+
+def print_cases(times, n_all):
+    lines = []
+    for case in sorted(times):
+        quarters = statistics.quantiles(times[case], n=4) if len(times[case]) > 1 else None
+        spread = f"{quarters[0]:.2f} to {quarters[2]:.2f}" if quarters else "-"
+        ns = statistics.median(times[case])
+        lines.append([case.row, case.place, case.who, f"{ns:.2f}", spread, f"{1e3 / ns:.2f}",
+                      f"{len(times[case])} of {n_all[case]}"])
+    print_table(["row", "place", "who", "ns", "half of the trials", "M/s", "undisturbed"], lines)
+
+
+def print_regime(regime, goals, trials, n_all):
+    times = collections.defaultdict(list)
+    for trial in trials:
+        if trial.clean and regime.low <= trial.ping <= regime.high:
+            times[trial.case].append(trial.ns)
+    print(f"== regime: two-line ping-pong {regime.median:.0f} ns ({regime.low:.0f} to "
+          f"{regime.high:.0f}), {regime.n} trials, {sum(map(len, times.values()))} undisturbed\n")
+    print_goals(goals, times, n_all)
+    print_cases(times, n_all)
+
+
+def main():
+    if len(sys.argv) != 2:
+        print("usage: report.py RESULTS.json", file=sys.stderr)
+        return 2
+    try:
+        context, trials, wrong = read(sys.argv[1])
+    except (OSError, ValueError, KeyError) as error:
+        print(f"report.py: {sys.argv[1]}: expected results of crossvm-bench: {error!r}",
+              file=sys.stderr)
+        return 2
+    n_all = collections.Counter(trial.case for trial in trials)
+    goals = [goal for goal in GOALS if applies(goal, n_all)]
+    print_machine(context, len(n_all))
+    print(f"trials    {len(trials)}, {sum(trial.clean for trial in trials)} undisturbed (no "
+          "involuntary switch, one regime)\n")
+    for regime in regimes_of(trials):
+        print_regime(regime, goals, trials, n_all)
+    for goal in GOALS:
+        if goal not in goals:
+            print(f"not measured: {goal.title}")
+    for name in wrong:
+        print(f"FAILED: {name}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

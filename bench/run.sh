@@ -1,0 +1,127 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs what is missing (as root), builds the benchmarks with -O3 -DNDEBUG, runs them, and prints
+# each goal with what was measured. The results stay in the build directory: results.json.
+#
+#   sh bench/run.sh            against liburcu
+#   sh bench/run.sh --peers    also against ck, DPDK, Boost and moodycamel, from Debian's packages
+#   sh bench/run.sh --native   compiled with -march=native
+#   sh bench/run.sh --quick    within two minutes: too few trials for a verdict, and as many fewer
+#                              as the machine is slower
+#   sh bench/run.sh --trials N        so many of each case (default: 100, quick: 16)
+#   sh bench/run.sh --filter REGEX    only the cases row/place/who that match
+#
+# Environment: CROSSVM_BENCH_DIR says where to build (default: build/bench); CC and CXX name the
+# compilers (default: gcc and g++). Sides run on the first CPUs that the program may use (taskset).
+set -eu
+
+refuse() {
+    echo "run.sh: $1: expected $2" >&2
+    echo "usage: sh bench/run.sh [--quick] [--peers] [--native] [--trials N] [--filter REGEX]" >&2
+    exit 2
+}
+
+peers=OFF
+native=OFF
+quick=no
+trials=
+filter=.
+while [ $# -gt 0 ]; do
+    case $1 in
+    --quick) quick=yes ;;
+    --peers) peers=ON ;;
+    --native) native=ON ;;
+    --trials)
+        case ${2:-} in
+        '' | *[!0-9]* | 0*) refuse "--trials ${2:-}" "a whole number from 1 behind it" ;;
+        esac
+        trials=$2
+        shift
+        ;;
+    --filter)
+        [ -n "${2:-}" ] || refuse --filter "a regular expression behind it"
+        filter=$2
+        shift
+        ;;
+    *) refuse "$1" "--quick, --peers, --native, --trials or --filter" ;;
+    esac
+    shift
+done
+# The longest run, in seconds; trials are shuffled, so each case loses as many as the others.
+seconds=3600
+if [ $quick = yes ]; then
+    seconds=45
+    trials=${trials:-16}
+fi
+trials=${trials:-100}
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+build=${CROSSVM_BENCH_DIR:-$top/build/bench}
+mkdir -p "$build"
+build=$(cd "$build" && pwd)
+
+# Debian's package for each thing that is needed, and how its presence is seen.
+packages() {
+    cat <<LIST
+gcc command -v ${CC:-gcc}
+g++ command -v ${CXX:-g++}
+libc6-dev test -e /usr/include/stdio.h
+cmake command -v cmake
+make command -v make
+python3 command -v python3
+libbenchmark-dev test -e /usr/include/benchmark/benchmark.h
+liburcu-dev ls /usr/include/*/urcu/wfcqueue.h /usr/include/urcu/wfcqueue.h | grep .
+LIST
+    [ $peers = OFF ] || cat <<'LIST'
+pkg-config command -v pkg-config
+libck-dev test -e /usr/include/ck_ring.h
+libdpdk-dev test -e /usr/include/dpdk/rte_ring.h
+libboost-dev test -e /usr/include/boost/lockfree/spsc_queue.hpp
+libreaderwriterqueue-dev test -e /usr/include/readerwriterqueue/readerwriterqueue.h
+libconcurrentqueue-dev test -e /usr/include/concurrentqueue/concurrentqueue.h
+LIST
+}
+
+missing=$(packages | while read -r package probe; do
+    sh -c "$probe" >/dev/null 2>&1 || echo "$package"
+done | tr '\n' ' ')
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "run.sh: as root: apt-get install $missing" >&2
+        exit 2
+    fi
+    echo "installing: $missing"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    # shellcheck disable=SC2086
+    apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+
+echo "== building"
+cmake -S "$top" -B "$build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER="${CC:-gcc}" \
+    -DCMAKE_CXX_COMPILER="${CXX:-g++}" -DCROSSVM_BUILD_BENCH=ON -DCROSSVM_BUILD_TESTS=OFF \
+    -DCROSSVM_BUILD_EXAMPLES=OFF -DCROSSVM_INSTALL=OFF -DCROSSVM_BENCH_PEERS=$peers \
+    -DCROSSVM_BENCH_NATIVE=$native >"$build/build.log" 2>&1 &&
+    cmake --build "$build" -j "$(nproc)" >>"$build/build.log" 2>&1 || {
+    cat "$build/build.log"
+    echo "run.sh: the build failed" >&2
+    exit 1
+}
+
+echo "== running $trials trials of each case"
+machine=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1 | tr ',=' '  ')
+results=$build/results.json
+rm -f "$results"
+status=0
+CROSSVM_BENCH_SECONDS=$seconds "$build/bench/crossvm-bench" --benchmark_filter="$filter" \
+    --benchmark_repetitions="$trials" --benchmark_enable_random_interleaving=true \
+    --benchmark_context=machine="${machine:-$(uname -m)}" --benchmark_out="$results" \
+    --benchmark_out_format=json >"$build/run.log" 2>"$build/errors.log" || status=$?
+[ $status != 2 ] || refuse "--filter $filter" "a regular expression that matches a case"
+if [ $status != 0 ]; then
+    tail -n 5 "$build/errors.log" >&2
+    echo "run.sh: crossvm-bench failed" >&2
+fi
+python3 "$top/bench/report.py" "$results" || status=1
+exit $status
