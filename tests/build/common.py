@@ -78,6 +78,11 @@ def without_comments(text):
     return _TOKEN.sub(_blank, text)
 
 
+def without_only_comments(text):
+    """The text with comments blanked, strings and characters kept."""
+    return _TOKEN.sub(lambda m: _blank(m) if m.group(0).startswith("/") else m.group(0), text)
+
+
 def only_comments(text):
     """The text of the comments alone; every line keeps its number."""
     out = list(re.sub(r"[^\n]", " ", text))

@@ -32,7 +32,7 @@ DIGEST = [
      "    for (unsigned i = 0; i < 1; i++) {\n        name->region[i] = crossvm_load_relaxed(peer_chunk + 2 + i);"),
     ("spsc.h", "    for (unsigned i = 0; i < 4; i++) {\n        crossvm_store_relaxed(peer_chunk + 2 + i, name->region[i]);",
      "    for (unsigned i = 0; i < 1; i++) {\n        crossvm_store_relaxed(peer_chunk + 2 + i, name->region[i]);"),
-    ("spsc.h", "/* ---- what both sides share", """static inline void crossvm_i_model_chunk_copy(struct crossvm_chunk *to, const struct crossvm_chunk *from)
+    ("region.h", "/* ---- geometry ----", """static inline void crossvm_i_model_chunk_copy(struct crossvm_chunk *to, const struct crossvm_chunk *from)
 {
     to->id = from->id;
     to->generation = from->generation;
@@ -48,7 +48,8 @@ DIGEST = [
     to->name[0] = from->name[0];
 }
 
-static inline void crossvm_i_model_name_copy(struct crossvm_i_spsc_name *to,
+/* ---- geometry ----"""),
+    ("spsc.h", "/* ---- what both sides share", """static inline void crossvm_i_model_name_copy(struct crossvm_i_spsc_name *to,
                                              const struct crossvm_i_spsc_name *from)
 {
     for (unsigned i = 0; i < 4; i++) {
@@ -64,10 +65,67 @@ static inline void crossvm_i_model_name_copy(struct crossvm_i_spsc_name *to,
     ("spsc.h", "    tx->granted_to = *peer;", "    crossvm_i_model_name_copy(&tx->granted_to, peer);"),
     ("spsc.h", "    rx->accepted_from = *peer;",
      "    crossvm_i_model_name_copy(&rx->accepted_from, peer);"),
+    ("region.h", "    __builtin_memcpy(chunk->name, raw->name, CROSSVM_NAME_LEN);",
+     "    chunk->name[0] = (char)raw->name[0];"),
+    ("region.h", "    __builtin_memcpy(raw->name, chunk->name, CROSSVM_NAME_LEN);",
+     "    raw->name[0] = (uint8_t)chunk->name[0];"),
+    ("region.h", """    size_t len = 0;
+    while (len < CROSSVM_NAME_LEN && crossvm_i_name_char(name[len])) {
+        len++;
+    }
+    if (len == 0 || len == CROSSVM_NAME_LEN) {
+        return false;
+    }
+    for (size_t i = len; i < CROSSVM_NAME_LEN; i++) {
+        if (name[i] != '\\0') {
+            return false;
+        }
+    }
+    return true;""", "    return crossvm_i_name_char(name[0]);"),
+    ("region.h", "                chunks[*total] = chunk;",
+     "                crossvm_i_model_chunk_copy(&chunks[*total], &chunk);"),
+    ("region.h", "            *found = chunk;",
+     "            crossvm_i_model_chunk_copy(found, &chunk);"),
+    ("region.h", "    *chunk = found;",
+     "    crossvm_i_model_chunk_copy(chunk, &found);"),
+    ("region.h", "        owner->table[owner->n_chunks] = chunk;",
+     "        crossvm_i_model_chunk_copy(&owner->table[owner->n_chunks], &chunk);"),
+    ("region.h", "        owner->table[i] = owner->table[i - 1];",
+     "        crossvm_i_model_chunk_copy(&owner->table[i], &owner->table[i - 1]);"),
+    ("region.h", "        owner->table[i] = owner->table[i + 1];",
+     "        crossvm_i_model_chunk_copy(&owner->table[i], &owner->table[i + 1]);"),
+    ("region.h", "    owner->table[index] = made;",
+     "    crossvm_i_model_chunk_copy(&owner->table[index], &made);"),
+    ("region.h", "    *chunk = made;",
+     "    crossvm_i_model_chunk_copy(chunk, &made);"),
+    ("region.h", "    struct crossvm_chunk gone = owner->table[index];",
+     "    struct crossvm_chunk gone;\n    crossvm_i_model_chunk_copy(&gone, &owner->table[index]);"),
+    ("region.h", "    *chunk = *ours;",
+     "    crossvm_i_model_chunk_copy(chunk, ours);"),
+    ("snapshot.h", "/* ---- reader ----", """static inline void crossvm_i_model_info_copy(struct crossvm_snapshot_info *to,
+                                             const struct crossvm_snapshot_info *from)
+{
+    to->version = from->version;
+    to->sampled_ns = from->sampled_ns;
+    to->published_ns = from->published_ns;
+    to->missed = from->missed;
+    to->len = from->len;
+}
+
+/* ---- reader ----"""),
+    ("snapshot.h", """            *info = view.info;
+        }
+        if (view.info.len > dst_len) {""", """            crossvm_i_model_info_copy(info, &view.info);
+        }
+        if (view.info.len > dst_len) {"""),
+    ("snapshot.h", """        view.info.missed = 0;
+        if (info != NULL) {
+            *info = view.info;""", """        view.info.missed = 0;
+        if (info != NULL) {
+            crossvm_i_model_info_copy(info, &view.info);"""),
 ]
 
-def main():
-    source, target = sys.argv[1:]
+def copy(source, target):
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
     for name, old, new in DIGEST:
@@ -76,6 +134,10 @@ def main():
         if text.count(old) != 1:
             sys.exit(f"{path}: expected once: {old!r}, found {text.count(old)}")
         open(path, "w", encoding="utf-8").write(text.replace(old, new))
+
+
+def main():
+    copy(*sys.argv[1:])
 
 
 if __name__ == "__main__":

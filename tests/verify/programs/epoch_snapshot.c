@@ -9,6 +9,8 @@
  *   ONLY_NEW      the reader has no handle of the old generation
  *   MODEL_WIDE    the payload's words in use begin a line
  */
+#include "round.h"
+
 #include "memory.h"
 #include "model.h"
 
@@ -18,15 +20,17 @@
 #define OLD 1u
 #define NEW 2u
 
-static struct __attribute__((aligned(128))) {
+static MODEL_STATE struct __attribute__((aligned(128))) {
     unsigned char front[MEMORY_FRONT];
     struct model_snapshot chunk;
 } memory;
 
-static struct crossvm_region regions[3];
-static struct crossvm_chunk chunk_new;
-static struct crossvm_slots old_slots;
-static struct crossvm_slots new_slots;
+static MODEL_STATE struct crossvm_region regions[3];
+static MODEL_STATE struct crossvm_chunk chunk_new;
+static MODEL_STATE struct crossvm_slots old_slots;
+static MODEL_STATE struct crossvm_slots new_slots;
+static MODEL_STATE struct crossvm_snapshot_reader old_reader;
+static MODEL_STATE struct crossvm_snapshot_reader new_reader;
 
 /* Contents tell version and generation. */
 static void publish(struct crossvm_slots *slots, uint64_t version)
@@ -97,9 +101,6 @@ static void check(struct crossvm_snapshot_reader *reader, uint64_t newest)
     }
 }
 
-static struct crossvm_snapshot_reader old_reader;
-static struct crossvm_snapshot_reader new_reader;
-
 static void *read_some(void *unused)
 {
     (void)unused;
@@ -114,9 +115,8 @@ static void *read_some(void *unused)
     return NULL;
 }
 
-int main(void)
+static void prepare(void)
 {
-    pthread_t threads[3];
     for (uint32_t party = 0; party < 3; party++) {
         memory_region(&regions[party], &memory, sizeof(memory), party);
     }
@@ -128,13 +128,14 @@ int main(void)
     publish(&old_slots, START);
     model_reader(&old_reader, &memory.chunk, OLD);
     model_reader(&new_reader, &memory.chunk, NEW);
-    pthread_create(&threads[0], NULL, renew, NULL);
-    pthread_create(&threads[1], NULL, read_some, NULL);
-#if defined(OTHER_WRITER)
-    pthread_create(&threads[2], NULL, write_new, NULL);
-    pthread_join(threads[2], NULL);
-#endif
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
-    return 0;
 }
+
+static void judge(void)
+{
+}
+
+#if defined(OTHER_WRITER)
+MODEL_PROGRAM(prepare, judge, renew, read_some, write_new)
+#else
+MODEL_PROGRAM(prepare, judge, renew, read_some)
+#endif

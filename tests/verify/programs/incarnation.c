@@ -3,10 +3,15 @@
  * A side starts again and again; the peer that asks for its incarnation gets the base of that very
  * incarnation or is told to ask again.
  *
- *   DIE   the second start dies in front of its DIE-th store (3 = it lives)
- *   SAME  every start is given the same seed: a death in between must not hide a start
+ *   DIE   stores that the second start lives to make
+ *   SAME  every start is given the same seed: a death in between must not hide a start. (Numbers
+ *         alternate then. Who looks, while two starts that live go by, can take the base of the
+ *         one for the other's: so the third start comes only behind a death.)
  */
+#include "round.h"
+
 #include "mortal.h"
+
 #include "pair.h"
 
 #ifndef DIE
@@ -18,9 +23,11 @@
 #define SEED(start) (10u * (start))
 #endif
 
-static struct crossvm_le32 base;
-static struct crossvm_le32 incarnation;
-static uint32_t numbers[4]; /* of the starts 1 to 3, 0 = it died */
+static MODEL_STATE struct crossvm_le32 base;
+static MODEL_STATE struct crossvm_le32 incarnation;
+static MODEL_STATE uint32_t numbers[4]; /* of the starts 1 to 3, 0 = it died or was not made */
+static MODEL_STATE struct crossvm_spsc_peer seen;
+static MODEL_STATE int status; /* of the question that it answers */
 
 static void start(uint32_t which)
 {
@@ -33,14 +40,16 @@ static void *start_again(void *unused)
     model_dies_after(DIE);
     start(2);
     model_restarts();
-    numbers[2] = DIE == 3 ? crossvm_load_relaxed(&incarnation) : 0;
+    numbers[2] = model_died ? 0 : crossvm_load_relaxed(&incarnation);
+#if defined(SAME)
+    if (!model_died) {
+        return NULL;
+    }
+#endif
     start(3);
     numbers[3] = crossvm_load_relaxed(&incarnation);
     return NULL;
 }
-
-static struct crossvm_spsc_peer seen;
-static int status;
 
 static void *ask(void *unused)
 {
@@ -50,19 +59,19 @@ static void *ask(void *unused)
     return NULL;
 }
 
-int main(void)
+static void prepare(void)
 {
-    pthread_t threads[2];
     start(1);
     numbers[1] = crossvm_load_relaxed(&incarnation);
-    pthread_create(&threads[0], NULL, start_again, NULL);
-    pthread_create(&threads[1], NULL, ask, NULL);
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
-    assert(numbers[3] != numbers[1]);
+}
+
+static void judge(void)
+{
+    assert(numbers[1] != numbers[2] && numbers[2] != numbers[3] && numbers[3] != numbers[1]);
     if (status == CROSSVM_OK) {
         uint32_t which = seen.base / 100;
         assert(which >= 1 && which <= 3 && numbers[which] == seen.incarnation);
     }
-    return 0;
 }
+
+MODEL_PROGRAM(prepare, judge, start_again, ask)

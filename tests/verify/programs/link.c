@@ -12,6 +12,8 @@
  *   BEFORE    calls of the consumer's before it asks again (unless it is linked by then)
  *   AFTER     calls of the consumer's after it has asked again
  */
+#include "round.h"
+
 #include "pair.h"
 
 #ifndef FIRST
@@ -32,10 +34,10 @@
 #define LAST_LEN 4u
 #endif
 
-static struct crossvm_chunk tx_chunk;
-static struct crossvm_chunk rx_chunk;
-static struct crossvm_spsc_tx tx;
-static struct crossvm_spsc_rx rx;
+static MODEL_STATE struct crossvm_chunk tx_chunk;
+static MODEL_STATE struct crossvm_chunk rx_chunk;
+static MODEL_STATE struct crossvm_spsc_tx tx;
+static MODEL_STATE struct crossvm_spsc_rx rx;
 
 static void *produce(void *unused)
 {
@@ -72,23 +74,19 @@ static void *consume(void *unused)
     return NULL;
 }
 
-int main(void)
+static void prepare(void)
 {
-    pthread_t threads[2];
-    pair_format();
-    pair_chunk(&tx_chunk, CROSSVM_KIND_SPSC_TX, 1);
-    pair_chunk(&rx_chunk, CROSSVM_KIND_SPSC_RX, 2);
-    crossvm_i_chunk_start(&pair_regions[PAIR_OWNER], &tx_chunk);
-    crossvm_i_chunk_start(&pair_regions[PAIR_OWNER], &rx_chunk);
+    pair_start(&tx_chunk, &rx_chunk);
     assert(pair_tx_open(&tx, &tx_chunk, 0) == CROSSVM_OK);
     assert(pair_rx_open(&rx, &rx_chunk, FIRST, FIRST_LEN) == CROSSVM_OK);
 #if defined(ANSWERED)
     (void)pair_tx_link(&tx, &rx_chunk);
 #endif
-    pthread_create(&threads[0], NULL, produce, NULL);
-    pthread_create(&threads[1], NULL, consume, NULL);
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
-    pair_settles(&tx, &rx, &tx_chunk, &rx_chunk, rx.capacity, rx.elem_len);
-    return 0;
 }
+
+static void judge(void)
+{
+    pair_settles(&tx, &rx, &tx_chunk, &rx_chunk, rx.capacity, rx.elem_len);
+}
+
+MODEL_PROGRAM(prepare, judge, produce, consume)

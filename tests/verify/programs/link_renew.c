@@ -7,6 +7,8 @@
  *   FIRST   elements that the first consumer asked for: 8 is granted, 32 was refused
  *   FIRST_LEN  and of which length (16 bytes and more do not fit, either)
  */
+#include "round.h"
+
 #include "pair.h"
 
 #ifndef FIRST
@@ -16,12 +18,12 @@
 #define LAST      4u
 #define LAST_LEN  4u
 
-static struct crossvm_chunk tx_chunk;
-static struct crossvm_chunk old_chunk;
-static struct crossvm_chunk new_chunk;
-static struct crossvm_spsc_tx tx;
-static struct crossvm_spsc_rx old_rx;
-static struct crossvm_spsc_rx new_rx;
+static MODEL_STATE struct crossvm_chunk tx_chunk;
+static MODEL_STATE struct crossvm_chunk old_chunk;
+static MODEL_STATE struct crossvm_chunk new_chunk;
+static MODEL_STATE struct crossvm_spsc_tx tx;
+static MODEL_STATE struct crossvm_spsc_rx old_rx;
+static MODEL_STATE struct crossvm_spsc_rx new_rx;
 
 static void *produce(void *unused)
 {
@@ -40,24 +42,20 @@ static void *consume(void *unused)
     return NULL;
 }
 
-int main(void)
+static void prepare(void)
 {
-    pthread_t threads[2];
-    pair_format();
-    pair_chunk(&tx_chunk, CROSSVM_KIND_SPSC_TX, 1);
-    pair_chunk(&old_chunk, CROSSVM_KIND_SPSC_RX, 2);
+    pair_start(&tx_chunk, &old_chunk);
     pair_chunk(&new_chunk, CROSSVM_KIND_SPSC_RX, 3);
-    crossvm_i_chunk_start(&pair_regions[PAIR_OWNER], &tx_chunk);
-    crossvm_i_chunk_start(&pair_regions[PAIR_OWNER], &old_chunk);
     assert(pair_tx_open(&tx, &tx_chunk, 0) == CROSSVM_OK);
     assert(pair_rx_open(&old_rx, &old_chunk, FIRST, FIRST_LEN) == CROSSVM_OK);
     (void)pair_tx_link(&tx, &old_chunk);
     crossvm_i_wipe(&pair_regions[PAIR_OWNER], new_chunk.off, new_chunk.length);
     crossvm_i_chunk_start(&pair_regions[PAIR_OWNER], &new_chunk);
-    pthread_create(&threads[0], NULL, produce, NULL);
-    pthread_create(&threads[1], NULL, consume, NULL);
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
-    pair_settles(&tx, &new_rx, &tx_chunk, &new_chunk, LAST, LAST_LEN);
-    return 0;
 }
+
+static void judge(void)
+{
+    pair_settles(&tx, &new_rx, &tx_chunk, &new_chunk, LAST, LAST_LEN);
+}
+
+MODEL_PROGRAM(prepare, judge, produce, consume)

@@ -8,9 +8,6 @@
 #ifndef MODEL_H
 #define MODEL_H
 
-#include <assert.h>
-#include <pthread.h>
-
 #include <crossvm/snapshot.h>
 
 /* A chunk of two slots. Two words of the payload are in use: the first two, or with MODEL_WIDE the

@@ -6,9 +6,6 @@
 #ifndef PAIR_H
 #define PAIR_H
 
-#include <assert.h>
-#include <pthread.h>
-
 #include <crossvm/spsc.h>
 
 #define PAIR_FRONT 768
@@ -20,14 +17,14 @@ enum {
     PAIR_CONSUMER = 2
 };
 
-static struct __attribute__((aligned(128))) {
+static MODEL_STATE struct __attribute__((aligned(128))) {
     unsigned char front[PAIR_FRONT];
     struct crossvm_spsc_tx_shm tx;
     uint32_t elements[PAIR_ROOM / 4];
     struct crossvm_spsc_rx_shm rx;
 } pair;
 
-static struct crossvm_region pair_regions[3];
+static MODEL_STATE struct crossvm_region pair_regions[3];
 
 static inline void pair_chunk(struct crossvm_chunk *chunk, uint32_t kind, uint32_t generation)
 {
@@ -63,6 +60,16 @@ static inline void pair_format(void)
             region->region_id[i] = i + 1;
         }
     }
+}
+
+/* Region and both parts, newly made. */
+static inline void pair_start(struct crossvm_chunk *tx_chunk, struct crossvm_chunk *rx_chunk)
+{
+    pair_format();
+    pair_chunk(tx_chunk, CROSSVM_KIND_SPSC_TX, 1);
+    pair_chunk(rx_chunk, CROSSVM_KIND_SPSC_RX, 2);
+    crossvm_i_chunk_start(&pair_regions[PAIR_OWNER], tx_chunk);
+    crossvm_i_chunk_start(&pair_regions[PAIR_OWNER], rx_chunk);
 }
 
 static inline int pair_tx_open(struct crossvm_spsc_tx *tx, const struct crossvm_chunk *chunk,

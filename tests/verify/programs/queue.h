@@ -6,9 +6,6 @@
 #ifndef QUEUE_H
 #define QUEUE_H
 
-#include <assert.h>
-#include <pthread.h>
-
 #include <crossvm/spsc.h>
 
 #ifndef CAPACITY
@@ -19,14 +16,15 @@
 #endif
 #define GENERATION 3u
 
-static struct __attribute__((aligned(128))) {
+static MODEL_STATE struct __attribute__((aligned(128))) {
     struct crossvm_spsc_tx_shm control;
     uint32_t elements[2 * CAPACITY]; /* stride 8, one word in use */
 } tx_memory;
-static struct crossvm_spsc_rx_shm rx_memory __attribute__((aligned(128)));
+static MODEL_STATE struct crossvm_spsc_rx_shm rx_memory __attribute__((aligned(128)));
 
-static struct crossvm_spsc_tx tx;
-static struct crossvm_spsc_rx rx;
+static MODEL_STATE struct crossvm_spsc_tx tx;
+static MODEL_STATE struct crossvm_spsc_rx rx;
+
 /* Handles as the two open calls leave them, linked by the shipped last steps. */
 static inline void link_both(void)
 {
@@ -66,6 +64,15 @@ static inline void link_both(void)
     rx.waiter.line = &rx_memory.line;
     rx.waiter.epoch = GENERATION;
     assert(crossvm_i_spsc_rx_begin(&rx, &name) == CROSSVM_OK);
+}
+
+/* Neither side waits for a ring, and each knows it of the other: the first kicks are behind us. */
+static inline void both_awake(void)
+{
+    tx.kick.fresh = false;
+    rx.kick.fresh = false;
+    assert(crossvm_wake_never(&tx.waiter) == CROSSVM_OK);
+    assert(crossvm_wake_never(&rx.waiter) == CROSSVM_OK);
 }
 
 #endif

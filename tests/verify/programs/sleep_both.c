@@ -6,16 +6,18 @@
  *   PEER_WAITS  each asks whether the other waits, instead of nudging
  *   PUSH        the producer pushes that element while the consumer is arming already
  */
+#include "round.h"
+
 #define CAPACITY 2u
 #ifndef START
 #define START 0xffffffffu
 #endif
 #include "queue.h"
 
-static int producer_sleeps;
-static int consumer_sleeps;
-static int producer_rings;
-static int consumer_rings;
+static MODEL_STATE bool producer_sleeps;
+static MODEL_STATE bool consumer_sleeps;
+static MODEL_STATE int producer_rings;
+static MODEL_STATE int consumer_rings;
 
 static void push_one(void)
 {
@@ -52,23 +54,20 @@ static void *consume(void *unused)
     return NULL;
 }
 
-int main(void)
+static void prepare(void)
 {
-    pthread_t threads[2];
     link_both();
-    tx.kick.fresh = false;
-    rx.kick.fresh = false;
-    crossvm_wake_never(&tx.waiter);
-    crossvm_wake_never(&rx.waiter);
+    both_awake();
 #if !defined(PUSH)
     push_one();
     assert(!producer_rings);
 #endif
-    pthread_create(&threads[0], NULL, produce, NULL);
-    pthread_create(&threads[1], NULL, consume, NULL);
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
+}
+
+static void judge(void)
+{
     assert(producer_sleeps && consumer_sleeps);
     assert(producer_rings || consumer_rings);
-    return 0;
 }
+
+MODEL_PROGRAM(prepare, judge, produce, consume)

@@ -7,6 +7,8 @@
  *   PRODUCER  the producer sleeps beside a full queue, and the consumer takes WORK elements;
  *             otherwise the consumer sleeps beside an empty one, and WORK are pushed
  */
+#include "round.h"
+
 #ifndef CAPACITY
 #define CAPACITY 2u
 #endif
@@ -21,8 +23,8 @@
 #endif
 #include "queue.h"
 
-static int sleeps;
-static int rings;
+static MODEL_STATE bool sleeps;
+static MODEL_STATE int rings;
 
 static void push_one(void)
 {
@@ -32,12 +34,14 @@ static void push_one(void)
     rings |= crossvm_spsc_tx_kick(&tx, 0, &again_ns);
 }
 
+#if defined(PRODUCER)
 static void take_one(void)
 {
     uint32_t elem;
     assert(crossvm_spsc_rx_pop(&rx, &elem) == CROSSVM_OK);
     rings |= crossvm_spsc_rx_kick(&rx);
 }
+#endif
 
 static void *work(void *unused)
 {
@@ -63,29 +67,26 @@ static void *doze(void *unused)
     return NULL;
 }
 
-int main(void)
+static void prepare(void)
 {
-    pthread_t threads[2];
     link_both();
-    tx.kick.fresh = false;
-    rx.kick.fresh = false;
-    crossvm_wake_never(&tx.waiter);
-    crossvm_wake_never(&rx.waiter);
+    both_awake();
 #if defined(PRODUCER)
     for (uint32_t i = 0; i < CAPACITY; i++) {
         push_one();
     }
     rings = 0;
 #endif
-    pthread_create(&threads[0], NULL, work, NULL);
-    pthread_create(&threads[1], NULL, doze, NULL);
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
+}
+
+static void judge(void)
+{
     /* A consumer that holds releases back has published fewer than it took. */
     uint32_t done = rx.published - START;
 #if !defined(PRODUCER)
     done = tx.tail - START;
 #endif
     assert(!(sleeps && done >= WANT && !rings));
-    return 0;
 }
+
+MODEL_PROGRAM(prepare, judge, work, doze)

@@ -8,6 +8,8 @@
  *   OLDER   the reader asks for given versions instead of the newest
  *   ALLOW_CORRUPT  an honest writer may be called corrupt: shows what an edge is for
  */
+#include "round.h"
+
 #include "model.h"
 
 #ifndef START
@@ -17,8 +19,8 @@
 #define COUNT 3
 #endif
 
-static struct model_snapshot shm;
-static struct crossvm_slots writer_slots;
+static MODEL_STATE struct model_snapshot shm;
+static MODEL_STATE struct crossvm_slots writer_slots;
 
 static void *write_some(void *unused)
 {
@@ -86,19 +88,18 @@ static void *read_twice(void *unused)
 }
 #endif
 
-int main(void)
+static void prepare(void)
 {
-    pthread_t writer;
-    pthread_t reader;
     crossvm_store_relaxed(&shm.control.epoch, 1);
     model_slots(&writer_slots, &shm, 1);
     if (START > 0) {
         model_publish(&writer_slots, START - 1ull);
         model_publish(&writer_slots, START);
     }
-    pthread_create(&writer, NULL, write_some, NULL);
-    pthread_create(&reader, NULL, read_twice, NULL);
-    pthread_join(writer, NULL);
-    pthread_join(reader, NULL);
-    return 0;
 }
+
+static void judge(void)
+{
+}
+
+MODEL_PROGRAM(prepare, judge, write_some, read_twice)

@@ -8,7 +8,10 @@
  *   OLDER   the reader asks for version START + 1 by its number
  *   MIXED   only a mixture of A and B counts as a failure
  */
+#include "round.h"
+
 #include "mortal.h"
+
 #include "model.h"
 
 #ifndef START
@@ -19,9 +22,9 @@
 #endif
 #define OTHER 0x1000u
 
-static struct model_snapshot shm;
-static struct crossvm_slots writer_slots;
-static int published_a;
+static MODEL_STATE struct model_snapshot shm;
+static MODEL_STATE struct crossvm_slots writer_slots;
+static MODEL_STATE bool published_a;
 
 static void publish(uint64_t version, uint32_t other)
 {
@@ -53,10 +56,10 @@ static void *write_some(void *unused)
     return NULL;
 }
 
-static uint32_t seen;
-static int was_seen;
+static MODEL_STATE uint32_t seen;
+static MODEL_STATE bool was_seen;
 
-static void judge(uint64_t version, const uint32_t words[2])
+static void judge_words(uint64_t version, const uint32_t words[2])
 {
     uint32_t other = words[0] - model_word(version, 0);
     assert(words[1] - model_word(version, 1) == other);
@@ -65,7 +68,7 @@ static void judge(uint64_t version, const uint32_t words[2])
     if (version == START + 1ull) {
         assert(other == 0 || other == OTHER);
         assert(!was_seen || seen == other);
-        was_seen = 1;
+        was_seen = true;
         seen = other;
     }
 #endif
@@ -91,25 +94,24 @@ static void *read_twice(void *unused)
         }
         crossvm_i_slots_copy_in(&slots, words, ticket.payload, sizeof(words));
         if (crossvm_slots_reader_close(&slots, &ticket) == CROSSVM_OK) {
-            judge(ticket.version, words);
+            judge_words(ticket.version, words);
         }
     }
     return NULL;
 }
 
-int main(void)
+static void prepare(void)
 {
-    pthread_t writer;
-    pthread_t reader;
     crossvm_store_relaxed(&shm.control.epoch, 1);
     model_slots(&writer_slots, &shm, 1);
     publish(START - 1ull, 0);
     publish(START, 0);
-    pthread_create(&writer, NULL, write_some, NULL);
-    pthread_create(&reader, NULL, read_twice, NULL);
-    pthread_join(writer, NULL);
-    pthread_join(reader, NULL);
+}
+
+static void judge(void)
+{
     /* Contents A were seen only when they had been published. */
     assert(!was_seen || (seen == 0) == published_a);
-    return 0;
 }
+
+MODEL_PROGRAM(prepare, judge, write_some, read_twice)

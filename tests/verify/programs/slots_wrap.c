@@ -4,12 +4,14 @@
  * is another. Of the versions between, the writer publishes one of the same slot: leaving stores
  * out takes nothing away from what the others order.
  */
+#include "round.h"
+
 #include "model.h"
 
 #define V 4ull
 
-static struct model_snapshot shm;
-static struct crossvm_slots writer_slots;
+static MODEL_STATE struct model_snapshot shm;
+static MODEL_STATE struct crossvm_slots writer_slots;
 
 static void *write_some(void *unused)
 {
@@ -35,16 +37,15 @@ static void *read_one(void *unused)
     return NULL;
 }
 
-int main(void)
+static void prepare(void)
 {
-    pthread_t writer;
-    pthread_t reader;
     crossvm_store_relaxed(&shm.control.epoch, 1);
     model_slots(&writer_slots, &shm, 1);
     model_publish(&writer_slots, V);
-    pthread_create(&writer, NULL, write_some, NULL);
-    pthread_create(&reader, NULL, read_one, NULL);
-    pthread_join(writer, NULL);
-    pthread_join(reader, NULL);
-    return 0;
 }
+
+static void judge(void)
+{
+}
+
+MODEL_PROGRAM(prepare, judge, write_some, read_one)

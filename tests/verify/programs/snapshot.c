@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A snapshot's reader and writer over two slots: payload, times, length, `missed`; the newest
- * version in two attempts, then an older one by its number.
+ * A snapshot's reader and writer over two slots: payload, times, length, `missed` of the newest
+ * version, in two attempts.
+ *
+ *   START  the newest version before the threads begin
+ *   COUNT  versions that the writer publishes
  */
+#include "round.h"
+
 #include "model.h"
 
 #ifndef START
@@ -12,9 +17,9 @@
 #define COUNT 2
 #endif
 
-static struct model_snapshot shm;
-static struct crossvm_snapshot_writer writer;
-static struct crossvm_snapshot_reader reader;
+static MODEL_STATE struct model_snapshot shm;
+static MODEL_STATE struct crossvm_snapshot_writer writer;
+static MODEL_STATE struct crossvm_snapshot_reader reader;
 
 static void publish(uint64_t version)
 {
@@ -64,9 +69,8 @@ static void *read_some(void *unused)
     return NULL;
 }
 
-int main(void)
+static void prepare(void)
 {
-    pthread_t threads[2];
     crossvm_store_relaxed(&shm.control.epoch, 1);
     model_slots(&writer.slots, &shm, 1);
     writer.payload_len = 8;
@@ -74,9 +78,10 @@ int main(void)
     publish(START - 1ull);
     publish(START);
     model_reader(&reader, &shm, 1);
-    pthread_create(&threads[0], NULL, write_some, NULL);
-    pthread_create(&threads[1], NULL, read_some, NULL);
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
-    return 0;
 }
+
+static void judge(void)
+{
+}
+
+MODEL_PROGRAM(prepare, judge, write_some, read_some)

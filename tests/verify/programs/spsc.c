@@ -10,6 +10,8 @@
  *   PUSHES    pushes that the producer tries, POPS that the consumer tries
  *   BATCH     by push_n and pop_n of 2;  IN_PLACE  by reserve/commit and peek/release of 1 or 2
  */
+#include "round.h"
+
 #ifndef CAPACITY
 #define CAPACITY 2u
 #endif
@@ -29,8 +31,8 @@
 
 #include "queue.h"
 
-static uint32_t n_pushed;
-static uint32_t n_taken;
+static MODEL_STATE uint32_t n_pushed;
+static MODEL_STATE uint32_t n_taken;
 
 static void push_some(void)
 {
@@ -120,20 +122,20 @@ static void *consume(void *unused)
     return NULL;
 }
 
-int main(void)
+static void prepare(void)
 {
-    pthread_t threads[2];
     link_both();
     for (int i = 0; i < PREFILL; i++) {
         push_some();
     }
-    pthread_create(&threads[0], NULL, produce, NULL);
-    pthread_create(&threads[1], NULL, consume, NULL);
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
+}
+
+static void judge(void)
+{
     for (int i = 0; i < MOST + 1 && take_some(); i++) {
     }
     assert(n_taken == n_pushed);
     assert(crossvm_load_relaxed(&rx_memory.line.index) == START + n_taken);
-    return 0;
 }
+
+MODEL_PROGRAM(prepare, judge, produce, consume)

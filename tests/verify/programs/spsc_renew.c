@@ -5,9 +5,11 @@
  *
  *   ANY_VALUE  what is popped may be the wiped memory
  */
+#include "round.h"
+
 #include "queue.h"
 
-static struct crossvm_region region;
+static MODEL_STATE struct crossvm_region region;
 
 static void *renew(void *unused)
 {
@@ -29,16 +31,16 @@ static void *consume(void *unused)
     return NULL;
 }
 
-int main(void)
+static void prepare(void)
 {
-    pthread_t threads[2];
     uint32_t elem = 77;
     link_both();
     region.base = (unsigned char *)&tx_memory;
     assert(crossvm_spsc_tx_push(&tx, &elem) == CROSSVM_OK);
-    pthread_create(&threads[0], NULL, renew, NULL);
-    pthread_create(&threads[1], NULL, consume, NULL);
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
-    return 0;
 }
+
+static void judge(void)
+{
+}
+
+MODEL_PROGRAM(prepare, judge, renew, consume)

@@ -10,8 +10,8 @@
  *   ALWAYS    the waiter wants a ring at every kick
  *   AGAIN     what the waiter wants the second time, after it had the first (0 = nothing more)
  */
-#include <assert.h>
-#include <pthread.h>
+#include "round.h"
+
 #include <stdatomic.h>
 
 #include <crossvm/wake.h>
@@ -28,17 +28,17 @@
 #ifndef AGAIN
 #define AGAIN 0
 #endif
-#define ROUNDS 3
+#define TRIES 3
 
-static struct crossvm_le32 index_word; /* the publisher's, in memory of its own */
-static struct crossvm_wake_line_shm line;
-static struct crossvm_wake_waiter waiter;
-static struct crossvm_wake_publisher publisher;
+static MODEL_STATE struct crossvm_le32 index_word; /* the publisher's, in memory of its own */
+static MODEL_STATE struct crossvm_wake_line_shm line;
+static MODEL_STATE struct crossvm_wake_waiter waiter;
+static MODEL_STATE struct crossvm_wake_publisher publisher;
 
-static atomic_int n_rings;
-static int n_heard;
-static int sleeps;
-static uint32_t waits_for; /* it sleeps until the index has come that far */
+static MODEL_STATE atomic_int n_rings;
+static MODEL_STATE int n_heard;
+static MODEL_STATE bool sleeps;
+static MODEL_STATE uint32_t waits_for; /* it sleeps until the index has come that far */
 
 static void publish(uint32_t index)
 {
@@ -68,10 +68,10 @@ static void *publish_some(void *unused)
     return NULL;
 }
 
-/* Waits for an index: 1 it is there; 0 asleep; -1 rounds used up. */
+/* Waits for an index: 1 it is there; 0 asleep; -1 no try is left. */
 static int wait_for(uint32_t index)
 {
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < TRIES; i++) {
 #if defined(ALWAYS)
         crossvm_wake_always(&waiter);
 #else
@@ -84,7 +84,7 @@ static int wait_for(uint32_t index)
         int rings = atomic_load_explicit(&n_rings, memory_order_relaxed);
         if (rings == n_heard) {
             waits_for = index;
-            sleeps = 1;
+            sleeps = true;
             return 0;
         }
         n_heard = rings;
@@ -101,21 +101,21 @@ static void *wait_some(void *unused)
     return NULL;
 }
 
-int main(void)
+static void prepare(void)
 {
-    pthread_t threads[2];
     crossvm_store_relaxed(&index_word, START);
     waiter.line = &line;
     crossvm_wake_never(&waiter);
     publisher.line = &line;
     publisher.old = START;
     publisher.span = 8;
-    pthread_create(&threads[0], NULL, publish_some, NULL);
-    pthread_create(&threads[1], NULL, wait_some, NULL);
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
+}
+
+static void judge(void)
+{
     uint32_t index = crossvm_load_relaxed(&index_word);
     assert(!(sleeps && index - START >= waits_for - START &&
              atomic_load_explicit(&n_rings, memory_order_relaxed) == n_heard));
-    return 0;
 }
+
+MODEL_PROGRAM(prepare, judge, publish_some, wait_some)

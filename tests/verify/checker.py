@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What run.py and evidence.py share: the list of jobs, the ends of the edges, the model checker, and
+what it found, as a file."""
+import dataclasses
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True  # the sources stay as they are
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "build"))
+import check_ordering
+import common
+import make_include
+
+# C11 with its repairs; and the model between C11 and processors, which takes twenty times longer for
+# the large programs: those are run under the first alone.
+MODELS = ("rc11", "imm")
+SLOW_GROUPS = ("epoch", "spsc", "link", "region", "directory", "hostile")
+LIMIT = 900  # seconds for one run: guards against hanging
+MAKER = "tests/verify/make_include.py"
+EVIDENCE = "tests/verify/evidence"
+
+
+# ---- jobs --------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    group: str
+    program: str
+    defines: tuple
+    options: tuple
+
+    def __str__(self):
+        return " ".join((self.program, *self.defines, *self.options))
+
+    def models(self):
+        return MODELS[:1] if self.group in SLOW_GROUPS else MODELS
+
+
+def read_jobs(source):
+    """The lines of tests/verify/jobs, one job for each death."""
+    jobs = []
+    for line in (source / "tests/verify/jobs").read_text(encoding="utf-8").splitlines():
+        words = line.split("#")[0].split()
+        if not words:
+            continue
+        group, program, *rest = words
+        options = tuple(word for word in rest if word.startswith("--"))
+        defines = [word for word in rest if word.startswith("-D")]
+        deaths = [word for word in rest if word.startswith("DIE=")]
+        if len(options) + len(defines) + len(deaths) != len(rest) or len(deaths) > 1:
+            sys.exit(f"tests/verify/jobs: cannot read: {line}")
+        if not deaths:
+            jobs.append(Job(group, program, tuple(defines), options))
+            continue
+        first, last = (int(number) for number in deaths[0][len("DIE="):].split(".."))
+        for death in range(first, last + 1):
+            more = [f"-DDIE={death}"] + (["-DLIVES"] if death == last else [])
+            jobs.append(Job(group, program, tuple(defines + more), options))
+    if len(set(jobs)) != len(jobs):
+        sys.exit("tests/verify/jobs: a job stands there twice")
+    return jobs
+
+
+# ---- mutants -----------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class End:
+    """One ordered access: what(label) in function, the number-th of its kind there."""
+    what: str
+    label: str
+    function: str
+    number: int = 1
+
+    def __str__(self):
+        return f"{self.what}({self.label}) in {self.function}" + (
+            f", {self.number}" if self.number > 1 else "")
+
+    def alone(self):
+        """The label that it bears in the checker's copy of the headers."""
+        return f"{self.label}_in_{self.function}" + (
+            f"_{self.number}" if self.number > 1 else "")
+
+    def define(self):
+        return f"-DCROSSVM_MUTANT_{self.alone()}_{self.what}=1"
+
+
+ACCESS = re.compile(r"\b(" + "|".join(check_ordering.MACROS) + r")\((\w+),")
+
+
+def ends_of(text):
+    """The ends in a header, and its text with a label of its own for each."""
+    lines = text.split("\n")
+    ends = []
+    for function in common.functions(text):
+        seen = {}
+
+        def rename(match):
+            what, label = check_ordering.MACROS[match.group(1)], match.group(2)
+            seen[what, label] = seen.get((what, label), 0) + 1
+            ends.append(End(what, label, function.name, seen[what, label]))
+            return f"{match.group(1)}({ends[-1].alone()},"
+
+        for i in range(function.line - 1, function.last_line):
+            lines[i] = ACCESS.sub(rename, lines[i])
+    return ends, "\n".join(lines)
+
+
+def all_ends(source):
+    return sorted(end for name, path in common.headers(source) if name != "atomic.h"
+                  for end in ends_of(path.read_text(encoding="utf-8"))[0])
+
+
+def make_copy(source, target):
+    """The headers as the checker takes them, with every end weakened by a macro of its own."""
+    make_include.copy(source / "include", target)
+    for name, path in common.headers(source):
+        if name != "atomic.h":
+            copy = target / "crossvm" / name
+            copy.write_text(ends_of(copy.read_text(encoding="utf-8"))[1], encoding="utf-8")
+
+
+# ---- the checker -------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    verdict: str  # ok, FAIL, or what else went wrong
+    executions: int
+    why: str
+
+    def __str__(self):
+        return f"{self.verdict}, {self.executions} executions" + (f": {self.why}" if self.why else "")
+
+
+def tool():
+    """The checker's version, or None where there is none."""
+    if not shutil.which("genmc"):
+        return None
+    out = subprocess.run(["genmc", "--version"], capture_output=True, text=True, check=False).stdout
+    version = re.search(r"GenMC v(\S+)", out)
+    llvm = re.search(r"Built with LLVM (\S+)", out)
+    return f"GenMC {version.group(1) if version else '?'}, LLVM {llvm.group(1) if llvm else '?'}"
+
+
+def genmc(source, include, job, model, mutant=None):
+    programs = source / "tests/verify/programs"
+    command = ["genmc", f"--{model}", "--disable-estimation", "--disable-spin-assume",
+               "--disable-instruction-caching", *job.options,
+               "--", "-DCROSSVM_MODEL", "-include", str(programs / "prelude.h"), f"-I{include}",
+               *job.defines, *([mutant.define()] if mutant else []), str(programs / job.program)]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+    except subprocess.TimeoutExpired:
+        return Result("timeout", 0, "")
+    out = run.stdout + run.stderr
+    number = re.search(r"complete executions explored: (\d+)", out)
+    number = int(number.group(1)) if number else 0
+    why = re.search(r"^Assertion violation: (.*)$", out, re.M) or re.search(
+        r"^Error: (.*)$", out, re.M)
+    if run.returncode == 0 and number > 0:
+        return Result("ok", number, "")
+    if run.returncode == 42 and why:
+        return Result("FAIL", number, why.group(1).strip())
+    return Result(f"no result ({run.returncode})", number, "")
+
+
+# ---- what was found ----------------------------------------------------------------------------
+
+
+def code_hash(path):
+    """Of a C file the code alone: comments gone, white space folded."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix in (".h", ".c"):
+        text = " ".join(common.without_only_comments(text).split())
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def includes_of(source, name, seen=None):
+    """A file and everything of this project that it includes, as names below the top folder."""
+    seen = set() if seen is None else seen
+    if name in seen or not (source / name).exists():
+        return seen
+    seen.add(name)
+    text = common.without_only_comments((source / name).read_text(encoding="utf-8"))
+    for system, quoted in re.findall(r'^\s*#\s*include\s+(?:<(crossvm/[^>]+)>|"([^"]+)")', text, re.M):
+        if system:
+            includes_of(source, f"include/{system}", seen)
+        else:
+            below = os.path.normpath(str(pathlib.PurePosixPath(name).parent / quoted))
+            includes_of(source, below, seen)
+    return seen
+
+
+def code_of(source, job):
+    """What a job's result depends on."""
+    return sorted(includes_of(source, f"tests/verify/programs/{job.program}")
+                  | {"tests/verify/programs/prelude.h", MAKER})
+
+
+def hashes(source, jobs):
+    names = sorted({name for program in {job.program: job for job in jobs}.values()
+                    for name in code_of(source, program)})
+    return {name: code_hash(source / name) for name in names}
+
+
+class Evidence:
+    """tests/verify/evidence: which code was checked, by what, and what came out."""
+
+    def __init__(self):
+        self.tool = ""
+        self.code = {}  # name: hash
+        self.jobs = {}  # (model, job as text): Result
+        self.mutants = {}  # end as text: (job as text, why)
+
+    @staticmethod
+    def read(path):
+        found = Evidence()
+        if not path.exists():
+            return found
+        for line in path.read_text(encoding="utf-8").splitlines():
+            kind, _, rest = line.partition(" ")
+            if kind == "tool":
+                found.tool = rest
+            elif kind == "code":
+                name, value = rest.split()
+                found.code[name] = value
+            elif kind == "job":
+                what, result = rest.split(" -> ", 1)
+                model, job = what.split(" ", 1)
+                verdict, number, why = re.fullmatch(
+                    r"(.+?), (\d+) executions(?:: (.*))?", result).groups()
+                found.jobs[model, job] = Result(verdict, int(number), why or "")
+            elif kind == "mutant":
+                end, job, why = re.fullmatch(r"(.*) -> (?:rejected by (.*?): (.*)|SURVIVES)",
+                                             rest).groups()
+                found.mutants[end] = (job, why)
+        return found
+
+    def write(self, path):
+        lines = ["# What the model checker found on these headers. Made by: python3 tests/verify/run.py record",
+                 f"tool {self.tool}"]
+        lines += [f"code {name} {value}" for name, value in sorted(self.code.items())]
+        lines += [f"job {model} {job} -> {result}" for (model, job), result in sorted(
+            self.jobs.items())]
+        lines += [f"mutant {end} -> " + (f"rejected by {job}: {why}" if job else "SURVIVES")
+                  for end, (job, why) in sorted(self.mutants.items())]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")

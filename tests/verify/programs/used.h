@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A queue that has been in use: it was linked by earlier incarnations of both sides, which carried
+ * START elements and have ended. The next ones find all that in their own words.
+ *
+ *   CAPACITY  of the queue; 8 and more hold releases back
+ *   START     the first index
+ *
+ * An element is two words, of its index and of whoever wrote it.
+ */
+#ifndef USED_H
+#define USED_H
+
+#include "pair.h"
+
+#ifndef CAPACITY
+#define CAPACITY 2u
+#endif
+#ifndef START
+#define START 0xfffffffeu
+#endif
+#define ELEM_LEN 8u
+
+static MODEL_STATE struct crossvm_chunk tx_chunk;
+static MODEL_STATE struct crossvm_chunk rx_chunk;
+
+static inline void used_elem(uint32_t elem[2], uint32_t index, uint32_t author)
+{
+    elem[0] = index * 4 + author;
+    elem[1] = ~elem[0];
+}
+
+static inline bool used_is_elem(const uint32_t elem[2], uint32_t index, uint32_t author)
+{
+    return elem[0] == index * 4 + author && elem[1] == ~elem[0];
+}
+
+static inline void used_tx_open(struct crossvm_spsc_tx *tx)
+{
+    assert(pair_tx_open(tx, &tx_chunk, ELEM_LEN) == CROSSVM_OK);
+}
+
+static inline void used_rx_open(struct crossvm_spsc_rx *rx)
+{
+    assert(pair_rx_open(rx, &rx_chunk, CAPACITY, ELEM_LEN) == CROSSVM_OK);
+}
+
+static inline void used_name(struct crossvm_le32 *peer_chunk, const struct crossvm_chunk *chunk)
+{
+    struct crossvm_i_spsc_name name;
+    crossvm_i_spsc_name_set(&name, &pair_regions[PAIR_OWNER], chunk);
+    crossvm_i_spsc_name_store(peer_chunk, &name);
+}
+
+/* Two parts that were never linked. */
+static inline void used_make(void)
+{
+    pair_start(&tx_chunk, &rx_chunk);
+}
+
+/* What the earlier incarnations left: request 1 was granted and accepted. */
+static inline void used_past(void)
+{
+    crossvm_store_relaxed(&pair.rx.request, 1);
+    crossvm_store_relaxed(&pair.rx.asked, 1);
+    crossvm_store_relaxed(&pair.rx.capacity, CAPACITY);
+    crossvm_store_relaxed(&pair.rx.elem_len, ELEM_LEN);
+    crossvm_store_relaxed(&pair.rx.accepted, 1);
+    used_name(&pair.rx.peer_chunk, &tx_chunk);
+    crossvm_store_relaxed(&pair.rx.line.index, START);
+    crossvm_store_relaxed(&pair.tx.grant, 1);
+    crossvm_store_relaxed(&pair.tx.answers, 1);
+    crossvm_store_relaxed(&pair.tx.status, CROSSVM_SPSC_GRANTED);
+    crossvm_store_relaxed(&pair.tx.capacity, CAPACITY);
+    crossvm_store_relaxed(&pair.tx.elem_len, ELEM_LEN);
+    used_name(&pair.tx.peer_chunk, &rx_chunk);
+    crossvm_store_relaxed(&pair.tx.line.index, START);
+}
+
+/* Both sides have come back and linked again. */
+static inline void used_link(struct crossvm_spsc_tx *tx, struct crossvm_spsc_rx *rx)
+{
+    used_make();
+    used_past();
+    used_tx_open(tx);
+    used_rx_open(rx);
+    assert(pair_tx_link(tx, &rx_chunk) == CROSSVM_OK);
+    assert(pair_rx_link(rx, &tx_chunk) == CROSSVM_OK);
+}
+
+#endif
