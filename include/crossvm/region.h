@@ -17,9 +17,10 @@
  * Ordering edges (beside those of slots.h, which carry the directory):
  *
  *   region_magic     magic, release          -> magic, acquire: the magic brings the whole header
- *   region_reformat  fence behind magic = 0  -> epoch, acquire, and fence behind the copied header:
- *                                               whoever took the next format's epoch, or bytes of
- *                                               it, finds the magic gone or the epoch changed
+ *   region_reformat  word 1 of a line = 0,   -> epoch, acquire, and fence behind the copied header:
+ *                    release, and fence         whoever took the next format's epoch finds the
+ *                    behind all of those        magic gone, and whoever took bytes of it finds
+ *                                               the epoch changed
  *   chunk_ready      epoch, release          -> epoch, acquire: a chunk's generation brings its
  *                                               cleared memory
  *   chunk_wipe       word 1 of a line = 0,   -> fences behind payloads: whoever copied such a word
@@ -550,9 +551,7 @@ CROSSVM_INLINE int crossvm_i_header_copy(const struct crossvm_region *region,
         crossvm_copy_in(header, shm, sizeof(*header));
     }
     CROSSVM_FENCE_ACQUIRE(region_reformat, &shm->magic);
-    /* The magic first: one that a format has just stored brings the new epoch. */
-    if (*epoch == 0 || CROSSVM_LOAD_ACQUIRE(region_magic, &shm->magic) != CROSSVM_MAGIC ||
-        crossvm_load_relaxed(&live->epoch) != *epoch) {
+    if (*epoch == 0 || crossvm_load_relaxed(&live->epoch) != *epoch) {
         return CROSSVM_NOT_FORMATTED;
     }
     return CROSSVM_OK;
@@ -1134,7 +1133,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_owner_format(
     crossvm_i_format_behind(region, mapping);
     crossvm_store_relaxed(&shm->magic, 0);
     crossvm_store_relaxed(&region->directory.control->epoch, 0);
-    CROSSVM_FENCE_RELEASE(region_reformat, &shm->magic);
+    /* No fence: wiping orders its stores behind these two (region_reformat). */
     crossvm_i_format_wipe(region);
 
     crossvm_i_directory_set(region, crossvm_i_next_generation(owner));
@@ -1206,7 +1205,7 @@ CROSSVM_INLINE void crossvm_i_adopt_finish(struct crossvm_region_owner *owner)
         crossvm_i_wipe_epochs(region, end, chunk->off - end);
         end = chunk->off + chunk->length;
         struct crossvm_chunk_shm *control = crossvm_i_control(region, chunk);
-        if (CROSSVM_LOAD_ACQUIRE(chunk_ready, &control->epoch) != chunk->generation) {
+        if (crossvm_load_relaxed(&control->epoch) != chunk->generation) {
             crossvm_i_wipe(region, chunk->off, chunk->length);
             crossvm_i_chunk_start(region, chunk);
         }

@@ -283,10 +283,11 @@ CROSSVM_INLINE int crossvm_slots_writer_resume(const struct crossvm_slots *slots
                                                struct crossvm_fault *fault)
 {
     struct crossvm_slot_ticket ticket;
-    uint32_t latest = CROSSVM_LOAD_ACQUIRE(slot_latest, &slots->control->latest);
+    /* What the writer itself stored needs no order; the 0 of one that is cleared does. */
+    uint32_t latest = CROSSVM_LOAD_ACQUIRE(chunk_epoch, &slots->control->latest);
     crossvm_i_slots_look(slots, latest, &ticket);
     if (crossvm_i_slots_judge(&ticket, latest) == CROSSVM_TORN) {
-        /* Cleared under us by the owner (chunk_epoch)? */
+        /* Cleared under us by the owner? */
         if (crossvm_load_relaxed(&slots->control->epoch) != slots->epoch) {
             return CROSSVM_STALE;
         }

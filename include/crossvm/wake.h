@@ -263,8 +263,8 @@ CROSSVM_INLINE int crossvm_wake_due(struct crossvm_wake_publisher *publisher, ui
 }
 
 /* Whether the waiter sleeps, or is about to, and has not enough yet. Role: publisher, after it has
- * armed a wait of its own, whose fence (wake_arm) stands between what it stored and this look.
- * Wait-free: one load. */
+ * armed a wait of its own, whose fence stands between what it stored and this look. Wait-free: one
+ * load. */
 CROSSVM_INLINE bool crossvm_wake_peer_waits(const struct crossvm_wake_publisher *publisher)
 {
     return crossvm_load_relaxed(&publisher->line->mode) == CROSSVM_WAKE_EVENT;
@@ -272,8 +272,8 @@ CROSSVM_INLINE bool crossvm_wake_peer_waits(const struct crossvm_wake_publisher 
 
 /* Says whether to ring because the caller is about to sleep itself: 1 unless the waiter polls.
  * Otherwise one that wants w elements and one that wants k free places could both sleep for ever
- * when w + k exceeds what the queue holds. Role: publisher, after arming, whose fence (wake_arm)
- * stands between what it stored and this look. Wait-free: one load. */
+ * when w + k exceeds what the queue holds. Role: publisher, after arming, whose fence stands
+ * between what it stored and this look. Wait-free: one load. */
 CROSSVM_INLINE int crossvm_wake_nudge(struct crossvm_wake_publisher *publisher)
 {
     if (publisher->polling) {
