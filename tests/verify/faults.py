@@ -108,17 +108,21 @@ FAULTS = [
 """, "epoch_snapshot.c"),
     Fault("region: nothing is looked at behind the header's copy", "region.h",
           """\
-    if (*epoch == 0 || CROSSVM_LOAD_ACQUIRE(region_magic, &shm->magic) != CROSSVM_MAGIC ||
-        crossvm_load_relaxed(&live->epoch) != *epoch) {
+    if (*epoch == 0 || crossvm_load_relaxed(&live->epoch) != *epoch) {
 """, """\
     if (*epoch == 0) {
 """, "region.c"),
-    Fault("region: the epoch is not looked at behind the header's copy", "region.h",
+    Fault("region: the epoch is looked at behind the magic", "region.h",
           """\
-    if (*epoch == 0 || CROSSVM_LOAD_ACQUIRE(region_magic, &shm->magic) != CROSSVM_MAGIC ||
-        crossvm_load_relaxed(&live->epoch) != *epoch) {
+    *epoch = CROSSVM_LOAD_ACQUIRE(region_reformat, &live->epoch);
+    if (CROSSVM_LOAD_ACQUIRE(region_magic, &shm->magic) != CROSSVM_MAGIC) {
+        return CROSSVM_NOT_FORMATTED;
+    }
 """, """\
-    if (*epoch == 0 || CROSSVM_LOAD_ACQUIRE(region_magic, &shm->magic) != CROSSVM_MAGIC) {
+    if (CROSSVM_LOAD_ACQUIRE(region_magic, &shm->magic) != CROSSVM_MAGIC) {
+        return CROSSVM_NOT_FORMATTED;
+    }
+    *epoch = CROSSVM_LOAD_ACQUIRE(region_reformat, &live->epoch);
 """, "region.c"),
     Fault("region: the magic is stored before the header", "region.h",
           """\
@@ -131,12 +135,14 @@ FAULTS = [
 
     crossvm_i_header_encode(&header, plan, region);
 """, "region.c -DFIRST"),
-    Fault("region: a format clears the generation counter", "region.h",
+    Fault("region: a format begins its generations anew", "region.h",
           """\
-        crossvm_store_relaxed(&live->words[i], 0);
+    crossvm_i_directory_set(region, 0);
+    owner->generation = crossvm_load_relaxed(crossvm_i_counter(region));
 """, """\
-        crossvm_store_relaxed(&live->words[i - 1], 0);
-""", "format_restart.c -DDIE_EVERY=130"),
+    crossvm_i_directory_set(region, 0);
+    owner->generation = 0;
+""", "format_restart.c -DDIE_EVERY=39"),
     # ---- queues ---------------------------------------------------------------------------------
     Fault("spsc: the tail is published before the element is there", "spsc.h",
           """\

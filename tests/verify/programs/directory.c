@@ -4,7 +4,8 @@
  * handle. What the reader is told is exactly one version of the directory, never an older one than
  * before; nobody is called corrupt. A chunk that it enters holds what its generation's writer
  * stored, or nothing yet, never the predecessor's contents; and it is stale only if a later version
- * has it no more, or while it is being renewed.
+ * has it no more, or while it is being renewed. In the end exactly the chunks of the last version
+ * have their epochs.
  *
  *   ALLOCATE  "b" is allocated beside "a"
  *   RELEASE   "a" is released beside "b", which moves to the entry of "a"
@@ -170,6 +171,7 @@ static void prepare(void)
 
 static void judge(void)
 {
+    directory_judge_epochs(&states[N_STATES - 1]);
 #if !defined(CROSSVM_MODEL)
     seen = N_STATES - 1;
     list();

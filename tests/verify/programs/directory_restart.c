@@ -228,20 +228,14 @@ static void judge_answers(void)
     }
 }
 
-static void judge_chunks(void)
+static void judge_contents(void)
 {
-    for (uint32_t place = 0; place < DIRECTORY_CAPACITY; place++) {
-        const struct directory_chunk *chunk = &directory_memory.chunks[place];
-        uint32_t generation = 0;
-        for (uint32_t i = 0; i < last.n; i++) {
-            if (last.entries[i].place == place) {
-                generation = DIRECTORY_GENERATION(last.entries[i].k);
-            }
-        }
-        assert(crossvm_load_relaxed(&chunk->control.epoch) == generation);
-        for (unsigned i = 0; i < 2 && generation != 0; i++) {
-            assert(crossvm_load_relaxed(&chunk->data[i]) ==
-                   (is_old(generation) ? DIRECTORY_WORD(generation, i) : 0));
+    for (uint32_t i = 0; i < last.n; i++) {
+        const struct directory_chunk *chunk = &directory_memory.chunks[last.entries[i].place];
+        uint32_t generation = DIRECTORY_GENERATION(last.entries[i].k);
+        for (unsigned word = 0; word < 2; word++) {
+            assert(crossvm_load_relaxed(&chunk->data[word]) ==
+                   (is_old(generation) ? DIRECTORY_WORD(generation, word) : 0));
         }
     }
 }
@@ -253,7 +247,8 @@ static void judge(void)
     go_on();
 #endif
     judge_answers();
-    judge_chunks();
+    directory_judge_epochs(&last);
+    judge_contents();
     int status = crossvm_bytes_reader_read(&held, 0, words, sizeof(words));
     if (stays(IMAGE_A)) {
         assert(status == CROSSVM_OK && words[0] == DIRECTORY_WORD(IMAGE_A, 0u));

@@ -5,13 +5,22 @@
  *
  *   DIE_EVERY  the deaths: as many as a format has stores, and one that comes behind all of them
  *
- * The checker has no rounds: the owner reads the number of its death beside a thread that counts it
- * up, and each number is an execution. There the first two words of 64 bytes stand for all that is
- * cleared in them (a slot's marks are such words); a stress test clears, and dies at, each word.
+ * There is one thread, so what it sees of its own stores is the same in every memory model; and the
+ * checker would take hours for all of them. There a format stores less: of what is cleared or
+ * copied only the first words. A stress test dies at every store.
+ *
+ * The checker has no rounds, either: the owner reads the number of its death beside a thread that
+ * counts it up, and each number is an execution.
  */
 #include "round.h"
 
 #include <crossvm/copy.h>
+
+#define LENGTH 768u
+
+static MODEL_STATE struct __attribute__((aligned(128))) {
+    struct crossvm_le32 words[LENGTH / 4];
+} model_memory;
 
 #if defined(CROSSVM_MODEL)
 static struct crossvm_le32 number;
@@ -36,7 +45,7 @@ static void choose(void)
     chosen = crossvm_load_relaxed(&number);
 }
 #else
-#define DIE_MORE 140 /* 14 of 16 words in 10 x 64 bytes */
+#define DIE_MORE 231 /* stores that the checker's format has not */
 
 static void choose(void)
 {
@@ -46,6 +55,15 @@ static void choose(void)
 #include "mortal.h"
 
 #if defined(CROSSVM_MODEL)
+/* All but the live line's words that mean nothing. */
+static inline void store(struct crossvm_le32 *word, uint32_t value)
+{
+    if (word < &model_memory.words[67] || word >= &model_memory.words[96]) {
+        model_store_relaxed(word, value);
+    }
+}
+
+/* The first two words of 64 bytes: of a slot's head its marks. */
 static inline void clear(void *dst, size_t len)
 {
     for (size_t at = 0; at < len; at += 64) {
@@ -53,19 +71,17 @@ static inline void clear(void *dst, size_t len)
     }
 }
 
+#undef crossvm_store_relaxed
+#undef crossvm_copy_out
 #undef crossvm_copy_zero
-#define crossvm_copy_zero(dst, len) clear((dst), (len))
+#define crossvm_store_relaxed(word, value) store((word), (value))
+#define crossvm_copy_out(dst, src, len)    model_copy_out((dst), (src), 4)
+#define crossvm_copy_zero(dst, len)        clear((dst), (len))
 #endif
 
 #include "no_crc.h"
 
 #include <crossvm/region.h>
-
-#define LENGTH 768u
-
-static MODEL_STATE struct __attribute__((aligned(128))) {
-    struct crossvm_le32 words[LENGTH / 4];
-} memory;
 
 static const struct crossvm_region_plan plan = {.capacity = 1, .granule = 128};
 static MODEL_STATE struct crossvm_mapping mapping;
@@ -97,17 +113,37 @@ static void *format_twice(void *unused)
     return NULL;
 }
 
+#if defined(CROSSVM_MODEL)
+/* What of a format the ones behind it look at. */
+static void format_first(void)
+{
+    struct crossvm_region *region = &owners[0].region;
+    region->base = (unsigned char *)&model_memory;
+    region->capacity = 1;
+    crossvm_i_directory_set(region, 0);
+    crossvm_i_directory_set(region, crossvm_i_next_generation(&owners[0]));
+    crossvm_store_relaxed(&region->directory.control->epoch, region->directory.epoch);
+    crossvm_i_directory_publish(&owners[0]);
+    crossvm_store_relaxed(&model_memory.words[0], CROSSVM_MAGIC);
+}
+#else
+static void format_first(void)
+{
+    format(&owners[0]);
+}
+#endif
+
 static void prepare(void)
 {
-    mapping.base = &memory;
+    mapping.base = &model_memory;
     mapping.len = LENGTH;
     mapping.access = CROSSVM_READ_WRITE;
-    format(&owners[0]);
+    format_first();
     /* Three chunks were given out, and a reader attached. */
     for (uint32_t i = 0; i < 3; i++) {
         (void)crossvm_i_next_generation(&owners[0]);
     }
-    reader.base = (unsigned char *)&memory;
+    reader.base = (unsigned char *)&model_memory;
     reader.length = LENGTH;
     reader.granule = 128;
     reader.capacity = 1;

@@ -80,7 +80,7 @@ static bool ended(int status)
     if (was.state == CROSSVM_OK) {
         return true;
     }
-    assert(status == was.state && tx.state == was.state && watch_total == 0);
+    assert(status == was.state && tx.state == was.state && watch_total() == 0);
     return false;
 }
 
@@ -210,7 +210,7 @@ HOSTILE_CALL(reserve)
         crossvm_copy_put(crossvm_spsc_tx_span_at(&span, i), elem, ELEM_LEN);
     }
     assert(crossvm_spsc_tx_commit(&tx, CAPACITY) == CROSSVM_OK);
-    assert(looked(CROSSVM_OK) >= (int)CAPACITY && watch_total == 0);
+    assert(looked(CROSSVM_OK) >= (int)CAPACITY && watch_total() == 0);
     check_elems(CAPACITY);
 }
 
@@ -387,7 +387,7 @@ HOSTILE_CALL(link)
     check_looks(1);
     check_handle();
     if (was.state != CROSSVM_NOT_YET && was.state != CROSSVM_REFUSED) {
-        assert(status == was.state && watch_total == 0);
+        assert(status == was.state && watch_total() == 0);
         return;
     }
     assert(status == judge_link() && tx.tail == was.tail);

@@ -13,6 +13,7 @@
  */
 #include "round.h"
 
+#define WATCH_WORDS 96
 #define WATCH_LOOKS 48 /* three in each of 16 attempts */
 #include "hostile.h"
 #include "model.h"
@@ -192,7 +193,7 @@ HOSTILE_CALL(in_place)
     check_looks(1);
     check_handle(last);
     if (had_enough) {
-        assert(status == CROSSVM_CORRUPT && watch_total == 0);
+        assert(status == CROSSVM_CORRUPT && watch_total() == 0);
         return;
     }
     info.len = view.info.len;
@@ -204,7 +205,7 @@ HOSTILE_CALL(in_place)
     watch_begin();
     assert(crossvm_snapshot_reader_get(&reader, &view, 0, words, len) == CROSSVM_OK);
     assert(crossvm_snapshot_reader_get(&reader, &view, view.info.len, words, 1) == CROSSVM_INVALID);
-    assert(watch_total == 0);
+    assert(watch_total() == 0);
     check_payload(words, (uint32_t)view.info.version, len);
     watch_begin();
     status = crossvm_snapshot_reader_done(&reader, &view);
@@ -224,7 +225,7 @@ HOSTILE_CALL(read)
     watch_end();
     check_looks(CROSSVM_SNAPSHOT_TRIES);
     check_handle(last);
-    assert(!had_enough || (status == CROSSVM_CORRUPT && watch_total == 0));
+    assert(!had_enough || (status == CROSSVM_CORRUPT && watch_total() == 0));
     assert((status == CROSSVM_CORRUPT) == (reader.fault.rule != CROSSVM_RULE_NONE));
     if (status == 1 || status == 0) {
         assert(info.len <= 4 * USED && reader.last == info.version);
@@ -272,7 +273,7 @@ static void read_given(uint64_t version)
     check_looks(1);
     check_handle(last);
     if (had_enough) {
-        assert(status == CROSSVM_CORRUPT && watch_total == 0);
+        assert(status == CROSSVM_CORRUPT && watch_total() == 0);
         return;
     }
     assert(status == judge_version(version) && reader.last == last);

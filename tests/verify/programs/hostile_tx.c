@@ -69,7 +69,7 @@ static bool ended(int status)
     if (was.state == CROSSVM_OK) {
         return true;
     }
-    assert(status == was.state && rx.state == was.state && watch_total == 0);
+    assert(status == was.state && rx.state == was.state && watch_total() == 0);
     return false;
 }
 
@@ -198,7 +198,7 @@ HOSTILE_CALL(peek)
     begin();
     assert(crossvm_spsc_rx_release(&rx, CAPACITY) == CROSSVM_OK);
     assert(looked(CROSSVM_OK) == (int)CAPACITY && rx.head == was.head + CAPACITY);
-    assert(watch_total == 0);
+    assert(watch_total() == 0);
 }
 
 HOSTILE_CALL(fill)
@@ -328,7 +328,7 @@ HOSTILE_CALL(link)
     check_looks(1);
     check_handle();
     if (was.state != CROSSVM_NOT_YET && was.state != CROSSVM_REFUSED) {
-        assert(status == was.state && watch_total == 0);
+        assert(status == was.state && watch_total() == 0);
         return;
     }
     assert(status == judge_link() && rx.head == was.head);

@@ -110,7 +110,7 @@ HOSTILE_CALL(nudge)
     int due = crossvm_wake_nudge(&publisher);
     watch_end();
     check_looks();
-    assert(watch_total == 1 && due == (watch_first(&line.mode) != CROSSVM_WAKE_NEVER));
+    assert(watch_total() == 1 && due == (watch_first(&line.mode) != CROSSVM_WAKE_NEVER));
     assert(publisher.n_sent == n_sent + (unsigned)due);
 }
 
@@ -121,7 +121,7 @@ HOSTILE_CALL(peer_waits)
     bool waits = crossvm_wake_peer_waits(&publisher);
     watch_end();
     check_looks();
-    assert(watch_total == 1 && waits == (watch_first(&line.mode) == CROSSVM_WAKE_EVENT));
+    assert(watch_total() == 1 && waits == (watch_first(&line.mode) == CROSSVM_WAKE_EVENT));
     assert(publisher.n_sent == n_sent);
 }
 

@@ -6,7 +6,7 @@
  * is not overwritten. Elements are plain memory: a place that is written too early is a race.
  *
  *   DIE       stores that the first incarnation lives to make
- *   PREFILL   elements pushed before the threads begin
+ *   PREFILL   elements that lie there before the threads begin
  *   PUSHES    that the producer tries beside the consumers
  *   POPS      that the first incarnation tries, and AGAIN the second
  *   BATCH     they pop by pop_n of 2;  IN_PLACE  by peek and release
@@ -28,7 +28,7 @@
 #ifndef AGAIN
 #define AGAIN 2
 #endif
-#define PRODUCER 1u
+#define PRODUCER 0u
 
 static MODEL_STATE struct crossvm_spsc_tx tx;
 static MODEL_STATE struct crossvm_spsc_rx first_rx;
@@ -119,10 +119,9 @@ static void *consume(void *unused)
 
 static void prepare(void)
 {
-    used_link(&tx, &first_rx);
+    used_begin(&tx, &first_rx, PREFILL);
     next = START;
-    push_some(PREFILL);
-    assert(n_pushed == PREFILL);
+    n_pushed = PREFILL;
 }
 
 static void judge(void)

@@ -7,7 +7,7 @@
  * begun to fill is no race.
  *
  *   DIE       stores that the first incarnation lives to make
- *   PREFILL   elements pushed before the threads begin
+ *   PREFILL   elements that lie there when it begins
  *   PUSHES    that the first incarnation tries, and AGAIN the second
  *   POPS      that the consumer tries beside them
  *   BATCH     the producer pushes by push_n;  IN_PLACE  by reserve and commit
@@ -33,7 +33,8 @@
 #define MOST (PREFILL + PUSHES + AGAIN)
 
 enum {
-    FIRST = 1, /* incarnations */
+    EARLIER = 0, /* incarnations */
+    FIRST = 1,
     SECOND = 2
 };
 
@@ -148,34 +149,47 @@ static void *consume(void *unused)
 
 static void prepare(void)
 {
-    used_link(&first_tx, &rx);
-    assert(push(&first_tx, FIRST, PREFILL) == PREFILL);
+    used_begin(&first_tx, &rx, PREFILL);
     note_start(&first);
-    assert(first.base == START);
+}
+
+/* Whose element it is: what the bases say. */
+static uint32_t author_of(uint32_t index)
+{
+    if (index - START < first.base - START) {
+        return EARLIER;
+    }
+    return index - START < second.base - START ? FIRST : SECOND;
+}
+
+/* What the consumer was told of the producer behind an element. */
+static void judge_peer(const struct taken *elem, uint32_t author)
+{
+    const struct crossvm_spsc_peer *peer = &elem->peer;
+    if (elem->asked) {
+        bool is_first = peer->incarnation == first.incarnation;
+        assert(is_first || peer->incarnation == second.incarnation);
+        assert(peer->base == (is_first ? first.base : second.base));
+        assert(!is_first || author != SECOND);
+    }
+#if defined(ASKS)
+    /* An element of the second incarnation brings its name. */
+    assert(author != SECOND || elem->asked);
+#endif
 }
 
 static void judge(void)
 {
-    uint32_t by_first = end_of_first - START;
     for (uint32_t i = 0; i <= MOST && take(); i++) {
     }
+    assert(first.base == START + PREFILL);
     assert(second.incarnation != first.incarnation && second.base == end_of_first);
-    assert(by_first - PREFILL <= PUSHES); /* unsigned: at least PREFILL, too */
-    assert(n_taken == by_first + n_by_second);
+    assert(end_of_first - first.base <= PUSHES);
+    assert(n_taken == end_of_first - START + n_by_second);
     for (uint32_t i = 0; i < n_taken; i++) {
-        uint32_t author = i < by_first ? FIRST : SECOND;
+        uint32_t author = author_of(START + i);
         assert(used_is_elem(taken[i].elem, START + i, author));
-        if (taken[i].asked) {
-            uint32_t incarnation = taken[i].peer.incarnation;
-            bool is_first = incarnation == first.incarnation;
-            assert(is_first || incarnation == second.incarnation);
-            assert(taken[i].peer.base == (is_first ? first.base : second.base));
-            assert(!is_first || author == FIRST);
-        }
-#if defined(ASKS)
-        /* An element of the second incarnation brings its name. */
-        assert(author == FIRST || taken[i].asked);
-#endif
+        judge_peer(&taken[i], author);
     }
 }
 

@@ -8,10 +8,11 @@
  *   watch_times(word)        how often it loaded the word
  *   watch_look(word, which)  what it found at the which-th time, from 0
  *   watch_first(word), watch_last(word)
+ *   watch_total()            loads of all words
  *
  * Included behind round.h and in front of what is watched.
  *
- *   WATCH_WORDS  words that may be watched, at most
+ *   WATCH_WORDS  of the memory
  *   WATCH_LOOKS  at one word in one operation, at most
  */
 #ifndef WATCH_H
@@ -25,78 +26,99 @@
 #ifndef WATCH_LOOKS
 #define WATCH_LOOKS 4
 #endif
+#define WATCH_OPERATION 0x10000u /* what looks are counted below */
 
+/* Each access to what is kept here is an event for the model checker, too: hence a number of an
+ * operation and a number of looks in one. */
 struct watch_word {
-    uint32_t operation; /* that looked at it last: an older one counts as none */
-    uint32_t times;
+    uint32_t looks; /* of the operation that looked last; of an older one they count as none */
     uint32_t values[WATCH_LOOKS];
 };
 
 static MODEL_STATE struct watch_word watch_words[WATCH_WORDS];
+static MODEL_STATE uint32_t watch_looks; /* the operation, and its looks at any word */
 static MODEL_STATE const unsigned char *watch_base;
-static MODEL_STATE size_t watch_len;
-static MODEL_STATE uint32_t watch_operation;
-static MODEL_STATE uint32_t watch_total; /* loads of the operation */
-static __thread bool watch_on;
+static __thread const unsigned char *watch_from; /* NULL: this thread is not being watched */
 
 static inline void watch_memory(const void *base, size_t len)
 {
-    assert(len <= WATCH_WORDS * 4);
+    assert(len == WATCH_WORDS * 4);
     watch_base = (const unsigned char *)base;
-    watch_len = len;
 }
 
 static inline void watch_begin(void)
 {
-    watch_operation++;
-    watch_total = 0;
-    watch_on = true;
+    watch_looks = (watch_looks / WATCH_OPERATION + 1) * WATCH_OPERATION;
+    watch_from = watch_base;
 }
 
 static inline void watch_end(void)
 {
-    watch_on = false;
+    watch_from = NULL;
 }
 
-static inline size_t watch_off(const void *at)
+static inline size_t watch_off(const void *at, const void *from)
 {
-    return (size_t)((uintptr_t)at - (uintptr_t)watch_base);
+    return (size_t)((uintptr_t)at - (uintptr_t)from);
 }
 
-static inline void watch_touch(const void *at, size_t len)
+static inline const unsigned char *watch_touch(const void *at, size_t len)
 {
-    if (watch_on) {
-        size_t off = watch_off(at);
-        size_t room = watch_len;
-        assert(off <= room && len <= room - off);
+    const unsigned char *from = watch_from;
+    if (from != NULL) {
+        size_t off = watch_off(at, from);
+        assert(off <= WATCH_WORDS * 4 && len <= WATCH_WORDS * 4 - off);
     }
+    return from;
 }
 
-static inline uint32_t watch_load(const struct crossvm_le32 *word, uint32_t value)
+/* Of a word's looks, those of the operation; 0 if it did not look at it. */
+static inline uint32_t watch_count(uint32_t looks, uint32_t operation)
 {
-    if (watch_on) {
-        struct watch_word *watched = &watch_words[watch_off(word) / 4];
-        uint32_t operation = watch_operation;
-        uint32_t times = watched->operation == operation ? watched->times : 0;
+    return looks >= operation ? looks - operation : 0;
+}
+
+static inline uint32_t watch_load(const struct crossvm_le32 *word, const unsigned char *from,
+                                  uint32_t value)
+{
+    if (from != NULL) {
+        struct watch_word *watched = &watch_words[watch_off(word, from) / 4];
+        uint32_t total = watch_looks;
+        uint32_t operation = total / WATCH_OPERATION * WATCH_OPERATION;
+        uint32_t times = watch_count(watched->looks, operation);
         assert(times < WATCH_LOOKS);
-        watched->operation = operation;
-        watched->times = times + 1;
+        watched->looks = operation + times + 1;
         watched->values[times] = value;
-        watch_total++;
+        watch_looks = total + 1;
     }
     return value;
 }
 
+static inline uint32_t watch_operation(void)
+{
+    return watch_looks / WATCH_OPERATION * WATCH_OPERATION;
+}
+
+static inline uint32_t watch_total(void)
+{
+    return watch_looks % WATCH_OPERATION;
+}
+
+static inline const struct watch_word *watch_word_of(const struct crossvm_le32 *word)
+{
+    return &watch_words[watch_off(word, watch_base) / 4];
+}
+
 static inline uint32_t watch_times(const struct crossvm_le32 *word)
 {
-    const struct watch_word *watched = &watch_words[watch_off(word) / 4];
-    return watched->operation == watch_operation ? watched->times : 0;
+    return watch_count(watch_word_of(word)->looks, watch_operation());
 }
 
 static inline uint32_t watch_look(const struct crossvm_le32 *word, uint32_t which)
 {
-    assert(which < watch_times(word));
-    return watch_words[watch_off(word) / 4].values[which];
+    const struct watch_word *watched = watch_word_of(word);
+    assert(which < watch_count(watched->looks, watch_operation()));
+    return watched->values[which];
 }
 
 static inline uint32_t watch_first(const struct crossvm_le32 *word)
@@ -106,21 +128,24 @@ static inline uint32_t watch_first(const struct crossvm_le32 *word)
 
 static inline uint32_t watch_last(const struct crossvm_le32 *word)
 {
-    return watch_look(word, watch_times(word) - 1);
+    const struct watch_word *watched = watch_word_of(word);
+    uint32_t times = watch_count(watched->looks, watch_operation());
+    assert(times > 0);
+    return watched->values[times - 1];
 }
 
 /* ---- the access layer ------------------------------------------------------------------------ */
 
 static inline uint32_t watch_load_relaxed(const struct crossvm_le32 *word)
 {
-    watch_touch(word, 4);
-    return watch_load(word, crossvm_load_relaxed(word));
+    const unsigned char *from = watch_touch(word, 4);
+    return watch_load(word, from, crossvm_load_relaxed(word));
 }
 
 static inline uint32_t watch_load_acquire(const struct crossvm_le32 *word)
 {
-    watch_touch(word, 4);
-    return watch_load(word, crossvm_i_load_acquire(word));
+    const unsigned char *from = watch_touch(word, 4);
+    return watch_load(word, from, crossvm_i_load_acquire(word));
 }
 
 static inline uint64_t watch_load_pair(const struct crossvm_le32 *lo, const struct crossvm_le32 *hi)
@@ -132,13 +157,13 @@ static inline uint64_t watch_load_pair(const struct crossvm_le32 *lo, const stru
 
 static inline void watch_store_relaxed(struct crossvm_le32 *word, uint32_t value)
 {
-    watch_touch(word, 4);
+    (void)watch_touch(word, 4);
     crossvm_store_relaxed(word, value);
 }
 
 static inline void watch_store_release(struct crossvm_le32 *word, uint32_t value)
 {
-    watch_touch(word, 4);
+    (void)watch_touch(word, 4);
     crossvm_i_store_release(word, value);
 }
 
@@ -152,7 +177,7 @@ static inline void watch_store_pair(struct crossvm_le32 *lo, struct crossvm_le32
 /* The model checker takes no parts of words: there they are left out. */
 static inline void watch_copy_in(void *dst, const void *src, size_t len)
 {
-    watch_touch(src, len);
+    (void)watch_touch(src, len);
 #if defined(CROSSVM_MODEL)
     len = len / 4 * 4;
 #endif
@@ -161,13 +186,13 @@ static inline void watch_copy_in(void *dst, const void *src, size_t len)
 
 static inline void watch_copy_put(void *dst, const void *src, size_t len)
 {
-    watch_touch(dst, len);
+    (void)watch_touch(dst, len);
     crossvm_copy_put(dst, src, len);
 }
 
 static inline void watch_copy_take(void *dst, const void *src, size_t len)
 {
-    watch_touch(src, len);
+    (void)watch_touch(src, len);
     crossvm_copy_take(dst, src, len);
 }
 
