@@ -24,9 +24,9 @@ GROUPS = {
     "chunk": ("epoch", "directory", "region", "link"),
     "region": ("region",),
     "wake": ("wake",),
-    "spsc": ("link", "spsc"),
-    "spsc_tail": ("spsc", "link"),
-    "spsc_head": ("spsc", "link"),
+    "spsc": ("link", "epoch", "spsc"),
+    "spsc_tail": ("epoch", "spsc", "link"),
+    "spsc_head": ("epoch", "spsc", "link"),
     "spsc_incarnation": ("peer",),
     "doorbell": ("doorbell",),
 }
