@@ -533,6 +533,21 @@ CROSSVM_INLINE void crossvm_i_directory_set(struct crossvm_region *region, uint3
     directory->device = region->device;
 }
 
+/* Copies the header, all but the magic: a format takes that away before anything else. */
+CROSSVM_INLINE void crossvm_i_header_load(const struct crossvm_region *region,
+                                          struct crossvm_region_shm *header)
+{
+    size_t skip = sizeof(header->magic);
+    unsigned char *to = (unsigned char *)header + skip;
+    const unsigned char *from = region->base + skip;
+    crossvm_i_set_word(&header->magic, CROSSVM_MAGIC);
+    if (region->device) {
+        crossvm_copy_in_device(to, from, sizeof(*header) - skip);
+    } else {
+        crossvm_copy_in(to, from, sizeof(*header) - skip);
+    }
+}
+
 /* Copies the header while it is certainly not being reformatted. */
 CROSSVM_INLINE int crossvm_i_header_copy(const struct crossvm_region *region,
                                          struct crossvm_region_shm *header, uint32_t *epoch)
@@ -545,11 +560,7 @@ CROSSVM_INLINE int crossvm_i_header_copy(const struct crossvm_region *region,
     if (CROSSVM_LOAD_ACQUIRE(region_magic, &shm->magic) != CROSSVM_MAGIC) {
         return CROSSVM_NOT_FORMATTED;
     }
-    if (region->device) {
-        crossvm_copy_in_device(header, shm, sizeof(*header));
-    } else {
-        crossvm_copy_in(header, shm, sizeof(*header));
-    }
+    crossvm_i_header_load(region, header);
     CROSSVM_FENCE_ACQUIRE(region_reformat, &shm->magic);
     if (*epoch == 0 || crossvm_load_relaxed(&live->epoch) != *epoch) {
         return CROSSVM_NOT_FORMATTED;
@@ -1090,19 +1101,16 @@ CROSSVM_INLINE void crossvm_i_format_wipe(const struct crossvm_region *region)
     }
 }
 
-/* Takes the epochs away from what an earlier, longer region had behind the end of this one: first
- * of all, while the earlier header still says how long it was. */
-CROSSVM_INLINE void crossvm_i_format_behind(const struct crossvm_region *region,
-                                            const struct crossvm_mapping *mapping)
+/* The length of the region that was here, 0 if there was none. Its magic does not matter: a format
+ * that was cut short took it away, and left the rest of the header while chunks had epochs. */
+CROSSVM_INLINE uint64_t crossvm_i_format_earlier(const struct crossvm_region *region,
+                                                 const struct crossvm_mapping *mapping)
 {
     struct crossvm_region_shm header;
     struct crossvm_region earlier = *region;
-    uint32_t epoch;
-    if (crossvm_i_header_copy(region, &header, &epoch) == CROSSVM_OK &&
-        crossvm_i_header_judge(&earlier, mapping, &header) == CROSSVM_OK &&
-        earlier.length > region->length) {
-        crossvm_i_wipe_epochs(region, region->length, earlier.length - region->length);
-    }
+    crossvm_i_header_load(region, &header);
+    int status = crossvm_i_header_judge(&earlier, mapping, &header);
+    return status == CROSSVM_OK ? earlier.length : 0;
 }
 
 /* Formats a region by a plan and destroys what was there; handles of an earlier format become
@@ -1130,10 +1138,13 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_owner_format(
     crossvm_i_directory_set(region, 0);
     owner->generation = crossvm_load_relaxed(crossvm_i_counter(region));
 
-    crossvm_i_format_behind(region, mapping);
+    uint64_t earlier = crossvm_i_format_earlier(region, mapping);
     crossvm_store_relaxed(&shm->magic, 0);
     crossvm_store_relaxed(&region->directory.control->epoch, 0);
     /* No fence: wiping orders its stores behind these two (region_reformat). */
+    if (earlier > CROSSVM_DIR_OFF) {
+        crossvm_i_wipe_epochs(region, CROSSVM_DIR_OFF, earlier - CROSSVM_DIR_OFF);
+    }
     crossvm_i_format_wipe(region);
 
     crossvm_i_directory_set(region, crossvm_i_next_generation(owner));

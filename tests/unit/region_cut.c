@@ -471,9 +471,37 @@ static void a_death_in_format_leaves_nothing_to_attach_to(void)
     drop_images();
 }
 
+/* A shorter region comes behind a format that was cut short: chunks of the region before both may
+ * lie behind its end. */
+static void a_shorter_format_behind_a_cut_one_leaves_no_handle_alive(void)
+{
+    const struct crossvm_chunk_decl first[1] = {planned[0]};
+    const struct crossvm_region_plan shorter = TEST_PLAN(first, 1, 1, 128, 0, PARTY_A);
+    struct crossvm_region_owner successor;
+    struct crossvm_chunk table[CAPACITY];
+    uint64_t shorter_len;
+    uint32_t n_behind = 0;
+    run_operation(&format_operation);
+    test_map(&writable, &read_only, region.writable.len);
+    open_old_handles();
+    REQUIRE(crossvm_region_plan_len(&shorter, &shorter_len) == CROSSVM_OK);
+    for (uint32_t k = 0; k < n_images; k++) {
+        put_image(k);
+        CHECK_EQ(crossvm_region_owner_format(&successor, &writable, &shorter, table, CAPACITY),
+                 CROSSVM_OK);
+        n_behind += old_config.off >= shorter_len;
+        CHECK_EQ(read_old_bytes(), CROSSVM_STALE);
+        CHECK_EQ(read_old_snapshot(), CROSSVM_STALE);
+    }
+    CHECK_EQ(n_behind, n_images);
+    test_unmap(&writable, &read_only);
+    drop_images();
+}
+
 int main(void)
 {
     CASE(a_death_in_any_operation_harms_nobody);
     CASE(a_death_in_format_leaves_nothing_to_attach_to);
+    CASE(a_shorter_format_behind_a_cut_one_leaves_no_handle_alive);
     return check_done();
 }

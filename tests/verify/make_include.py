@@ -13,8 +13,9 @@ import shutil
 import sys
 
 DIGEST = [
-    ("region.h", "    crossvm_i_format_behind(region, mapping);",
-     "    (void)crossvm_i_format_behind; /* a struct copy; here all regions are of one length */"),
+    ("region.h", "    uint64_t earlier = crossvm_i_format_earlier(region, mapping);",
+     "    uint64_t earlier = 0; /* a struct copy; here all regions are of one length */\n"
+     "    (void)crossvm_i_format_earlier;"),
     ("region.h", "    __builtin_memset(walk, 0, sizeof(*walk));",
      "    walk->next = 0;\n    walk->crc = 0;"),
     ("region.h", """    if (crossvm_i_entry_judge(region, from, chunk, &field, &value) != CROSSVM_RULE_NONE) {

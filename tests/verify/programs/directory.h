@@ -88,7 +88,7 @@ static inline void directory_copy_in(void *dst, const void *src, size_t len)
         return;
     }
     for (size_t i = 0; i < len / 4; i++) {
-        if (len != DIRECTORY_HEADER_LEN || i < 26 || i == 63) {
+        if (len != DIRECTORY_HEADER_LEN || i < 25 || i == 62) {
             ((uint32_t *)dst)[i] = crossvm_load_relaxed((const struct crossvm_le32 *)src + i);
         }
     }

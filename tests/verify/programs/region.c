@@ -19,17 +19,19 @@
 #include <crossvm/layout.h>
 
 #if defined(CROSSVM_MODEL)
-#define AT_LINK_ID offsetof(struct crossvm_region_shm, link_id_lo)
+#define COPY_FROM offsetof(struct crossvm_region_shm, format_major)
+#define AT(field) (offsetof(struct crossvm_region_shm, field) - COPY_FROM)
 
-static inline void model_copy_link_id(void *dst, const void *src)
+static inline void model_copy_link_id(void *dst, const void *src, size_t len)
 {
-    crossvm_copy_in_strict((unsigned char *)dst + AT_LINK_ID,
-                           (const unsigned char *)src + AT_LINK_ID, 8);
+    assert(len == sizeof(struct crossvm_region_shm) - COPY_FROM);
+    crossvm_copy_in_strict((unsigned char *)dst + AT(link_id_lo),
+                           (const unsigned char *)src + AT(link_id_lo), 8);
 #if defined(MAJOR)
-    crossvm_copy_in_strict((unsigned char *)dst + 4, (const unsigned char *)src + 4, 4);
+    crossvm_copy_in_strict(dst, src, 4);
 #endif
 }
-#define crossvm_copy_in(dst, src, len) model_copy_link_id((dst), (src))
+#define crossvm_copy_in(dst, src, len) model_copy_link_id((dst), (src), (len))
 #include <crossvm/region.h>
 #undef crossvm_copy_in
 #else
@@ -88,6 +90,7 @@ static void *attach(void *unused)
     assert(status == CROSSVM_OK || status == CROSSVM_NOT_FORMATTED);
     if (status == CROSSVM_OK) {
         uint32_t format = crossvm_i_word(&header.link_id_lo);
+        assert(crossvm_i_word(&header.magic) == CROSSVM_MAGIC);
         assert(crossvm_i_word(&header.link_id_hi) == format);
         assert(format == (epoch == epoch_b ? 2 : 1));
 #if defined(MAJOR)

@@ -77,8 +77,9 @@ static inline void used_past(void)
     crossvm_store_relaxed(&pair.tx.line.index, START);
 }
 
+#if defined(CROSSVM_MODEL)
 /* What used_begin needs of a handle, as the two calls that open and link leave it. (They would
- * multiply what each execution consists of.) */
+ * multiply what each execution consists of. A stress test makes the calls.) */
 static inline void used_tx_set(struct crossvm_spsc_tx *tx)
 {
     tx->own = &pair.tx;
@@ -109,23 +110,37 @@ static inline void used_rx_set(struct crossvm_spsc_rx *rx)
     rx->waiter.epoch = rx_chunk.generation;
 }
 
+static inline void used_link(struct crossvm_spsc_tx *tx, struct crossvm_spsc_rx *rx)
+{
+    struct crossvm_i_spsc_name name;
+    used_tx_set(tx);
+    used_rx_set(rx);
+    crossvm_i_spsc_name_set(&name, &pair_regions[PAIR_OWNER], &tx_chunk);
+    assert(crossvm_i_spsc_tx_begin(tx) == CROSSVM_OK);
+    assert(crossvm_i_spsc_rx_begin(rx, &name) == CROSSVM_OK);
+    crossvm_i_spsc_start(&pair.tx.base, &pair.tx.incarnation, tx->tail, 1);
+}
+#else
+static inline void used_link(struct crossvm_spsc_tx *tx, struct crossvm_spsc_rx *rx)
+{
+    used_tx_open(tx);
+    used_rx_open(rx);
+    assert(pair_tx_link(tx, &rx_chunk) == CROSSVM_OK);
+    assert(pair_rx_link(rx, &tx_chunk) == CROSSVM_OK);
+}
+#endif
+
 /* Both sides have come back and linked again. The earlier producer, author 0, has left n elements
  * behind. */
 static inline void used_begin(struct crossvm_spsc_tx *tx, struct crossvm_spsc_rx *rx, uint32_t n)
 {
-    struct crossvm_i_spsc_name name;
     used_make();
     used_past();
     for (uint32_t i = 0; i < n; i++) {
         used_elem(&pair.elements[(START + i) % CAPACITY * 2], START + i, 0);
     }
     crossvm_store_relaxed(&pair.tx.line.index, START + n);
-    used_tx_set(tx);
-    used_rx_set(rx);
-    crossvm_i_spsc_name_set(&name, &pair_regions[PAIR_OWNER], &tx_chunk);
-    assert(crossvm_i_spsc_tx_begin(tx) == CROSSVM_OK);
-    assert(crossvm_i_spsc_rx_begin(rx, &name) == CROSSVM_OK);
-    crossvm_i_spsc_start(&pair.tx.base, &pair.tx.incarnation, START + n, 1);
+    used_link(tx, rx);
 }
 
 #endif
