@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What run.py and evidence.py share: the list of jobs, the ends of the edges, the model checker, and
 what it found, as a file."""
+import ast
 import dataclasses
 import hashlib
 import os
@@ -23,6 +24,7 @@ MODELS = ("rc11", "imm")
 SLOW_GROUPS = ("epoch", "spsc", "link", "region", "directory", "hostile")
 LIMIT = 900  # seconds for one run: guards against hanging
 MAKER = "tests/verify/make_include.py"
+SCRIPTS = ("tests/build/check_ordering.py", "tests/build/common.py", "tests/verify/checker.py", MAKER)
 EVIDENCE = "tests/verify/evidence"
 
 
@@ -118,6 +120,25 @@ def all_ends(source):
                   for end in ends_of(path.read_text(encoding="utf-8"))[0])
 
 
+@dataclasses.dataclass(frozen=True, order=True)
+class Pair:
+    """An edge and one of its ends, which is weakened."""
+    edge: str
+    end: End
+
+    def __str__(self):
+        return f"{self.edge}: {self.end}"
+
+
+def all_pairs(source):
+    """Of each row of docs/ORDERING.md, its ends as they stand in the headers."""
+    ends = all_ends(source)
+    document = (source / "docs/ORDERING.md").read_text(encoding="utf-8")
+    return sorted(Pair(edge, end) for edge, sides in check_ordering.table_of(document).items()
+                  for what, label, function in sides[0] | sides[1] for end in ends
+                  if (end.what, end.label, end.function) == (what, label, function))
+
+
 def make_copy(source, target):
     """The headers as the checker takes them, with every end weakened by a macro of its own."""
     make_include.copy(source / "include", target)
@@ -176,10 +197,13 @@ def genmc(source, include, job, model, mutant=None):
 
 
 def code_hash(path):
-    """Of a C file the code alone: comments gone, white space folded."""
+    """Of the code alone: comments gone, white space folded but for the ends of lines in C."""
     text = path.read_text(encoding="utf-8")
-    if path.suffix in (".h", ".c"):
-        text = " ".join(common.without_only_comments(text).split())
+    if path.suffix == ".py":
+        text = ast.dump(ast.parse(text))
+    else:
+        lines = common.without_only_comments(text).splitlines()
+        text = "\n".join(" ".join(line.split()) for line in lines if line.strip())
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -202,7 +226,7 @@ def includes_of(source, name, seen=None):
 def code_of(source, job):
     """What a job's result depends on."""
     return sorted(includes_of(source, f"tests/verify/programs/{job.program}")
-                  | {"tests/verify/programs/prelude.h", MAKER})
+                  | {"tests/verify/programs/prelude.h", *SCRIPTS})
 
 
 def hashes(source, jobs):
@@ -218,7 +242,7 @@ class Evidence:
         self.tool = ""
         self.code = {}  # name: hash
         self.jobs = {}  # (model, job as text): Result
-        self.mutants = {}  # end as text: (job as text, why)
+        self.mutants = {}  # pair as text: (job as text, why)
 
     @staticmethod
     def read(path):

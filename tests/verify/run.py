@@ -18,15 +18,15 @@ import checker
 
 SOURCE = checker.HERE.parents[1]
 
-# Which groups of jobs can notice that an end is weakened: by the longest beginning of its label.
+# Which groups of jobs are about an edge: by the longest beginning of its name.
 GROUPS = {
     "slot": ("slots", "epoch", "directory"),
     "chunk": ("epoch", "directory", "region", "link"),
     "region": ("region",),
     "wake": ("wake",),
-    "spsc": ("link", "epoch", "spsc"),
-    "spsc_tail": ("epoch", "spsc", "link"),
-    "spsc_head": ("epoch", "spsc", "link"),
+    "spsc": ("link", "spsc"),
+    "spsc_tail": ("spsc", "link"),
+    "spsc_head": ("spsc", "link"),
     "spsc_incarnation": ("peer",),
     "doorbell": ("doorbell",),
 }
@@ -51,10 +51,10 @@ class Runner:
 
         yield from self.pool.map(one, wanted)
 
-    def candidates(self, end, evidence):
-        """Jobs that may notice an end: the one that did last time first, then the cheap ones."""
-        groups = GROUPS[max((key for key in GROUPS if end.label.startswith(key)), key=len)]
-        last = evidence.mutants.get(str(end), ("", ""))[0]
+    def candidates(self, pair, evidence):
+        """Jobs that may notice: the one that did last time first, then the cheap ones."""
+        groups = GROUPS[max((key for key in GROUPS if pair.edge.startswith(key)), key=len)]
+        last = evidence.mutants.get(str(pair), ("", ""))[0]
 
         def cost(job):
             known = evidence.jobs.get((checker.MODELS[0], str(job)))
@@ -62,16 +62,20 @@ class Runner:
 
         return sorted((job for job in self.jobs if job.group in groups), key=cost)
 
-    def reject(self, end, evidence):
+    def reject(self, pair, evidence):
         """The first job that rejects a mutant, and why; the job is None if none does."""
-        for job in self.candidates(end, evidence):
-            result = checker.genmc(self.source, self.include, job, checker.MODELS[0], end)
+        for job in self.candidates(pair, evidence):
+            result = checker.genmc(self.source, self.include, job, checker.MODELS[0], pair.end)
             if result.verdict == "FAIL":
                 return str(job), result.why
         return None, ""
 
-    def run_mutants(self, ends, evidence):
-        yield from zip(ends, self.pool.map(lambda end: self.reject(end, evidence), ends))
+    def run_mutants(self, pairs, evidence):
+        yield from zip(pairs, self.pool.map(lambda pair: self.reject(pair, evidence), pairs))
+
+
+def mutant_line(pair, job, why):
+    return f"{'rejected' if job else 'SURVIVES'}  {pair}" + (f" <- {job}: {why}" if job else "")
 
 
 def chosen(texts, words):
@@ -88,9 +92,8 @@ def show_jobs(runner, words):
 
 def show_mutants(runner, words):
     evidence = checker.Evidence.read(SOURCE / checker.EVIDENCE)
-    for end, (job, why) in runner.run_mutants(chosen(checker.all_ends(SOURCE), words), evidence):
-        print(f"{'rejected' if job else 'SURVIVES'}  {end}" + (f" <- {job}: {why}" if job else ""),
-              flush=True)
+    for pair, (job, why) in runner.run_mutants(chosen(checker.all_pairs(SOURCE), words), evidence):
+        print(mutant_line(pair, job, why), flush=True)
 
 
 def record(runner, everything):
@@ -115,17 +118,16 @@ def record(runner, everything):
         new.jobs[model, str(job)] = result
         new.write(path)
 
-    ends = []
-    for end in checker.all_ends(SOURCE):
-        if old.mutants.get(str(end), ("", ""))[0] in known:
-            new.mutants[str(end)] = old.mutants[str(end)]
+    pairs = []
+    for pair in checker.all_pairs(SOURCE):
+        if old.mutants.get(str(pair), ("", ""))[0] in known:
+            new.mutants[str(pair)] = old.mutants[str(pair)]
         else:
-            ends.append(end)
+            pairs.append(pair)
     old.jobs.update(new.jobs)
-    for end, (job, why) in runner.run_mutants(ends, old):
-        print(f"{'rejected' if job else 'SURVIVES'}  {end}" + (f" <- {job}: {why}" if job else ""),
-              flush=True)
-        new.mutants[str(end)] = (job, why)
+    for pair, (job, why) in runner.run_mutants(pairs, old):
+        print(mutant_line(pair, job, why), flush=True)
+        new.mutants[str(pair)] = (job, why)
         new.write(path)
     new.write(path)
 
