@@ -14,24 +14,66 @@
 
 CROSSVM_EXTERN_C_BEGIN
 
-/* Continues a CRC-32C over len private bytes. Bounded by len. crc: of what came before, 0 at
- * first. */
-CROSSVM_INLINE uint32_t crossvm_crc32c(uint32_t crc, const void *data, size_t len)
+#if defined(__x86_64__) && !defined(__KERNEL__) && !defined(CROSSVM_STRICT_C11) && \
+    !defined(CROSSVM_MODEL) && (defined(__SSE4_2__) || __STDC_HOSTED__ == 1)
+#define CROSSVM_I_CRC_CPU 1
+
+/* Whether this processor computes CRC-32C. Only known at run time in a distribution's builds. */
+CROSSVM_ALWAYS_INLINE bool crossvm_i_crc_cpu(void)
 {
-    /* Four bits a step: 64 bytes of table suit a microcontroller. */
+#if defined(__SSE4_2__)
+    return true;
+#else
+    return __builtin_cpu_supports("sse4.2") != 0;
+#endif
+}
+
+/* By the processor's instruction, eight bytes a step; inverted before and after by the caller. */
+CROSSVM_INLINE uint32_t crossvm_i_crc_by_cpu(uint32_t crc, const unsigned char *bytes, size_t len)
+{
+    uint64_t wide = crc;
+    for (; len >= 8; len -= 8, bytes += 8) {
+        uint64_t word;
+        __builtin_memcpy(&word, bytes, 8);
+        __asm__("crc32q %1, %0" : "+r"(wide) : "rm"(word));
+    }
+    crc = (uint32_t)wide;
+    for (; len != 0; len--, bytes++) {
+        __asm__("crc32b %1, %0" : "+r"(crc) : "qm"(*bytes));
+    }
+    return crc;
+}
+#else
+#define CROSSVM_I_CRC_CPU 0
+#endif
+
+/* Four bits a step: 64 bytes of table suit a microcontroller. */
+CROSSVM_INLINE uint32_t crossvm_i_crc_by_table(uint32_t crc, const unsigned char *bytes, size_t len)
+{
     static const uint32_t table[16] = {
         0x00000000u, 0x105ec76fu, 0x20bd8edeu, 0x30e349b1u, 0x417b1dbcu, 0x5125dad3u,
         0x61c69362u, 0x7198540du, 0x82f63b78u, 0x92a8fc17u, 0xa24bb5a6u, 0xb21572c9u,
         0xc38d26c4u, 0xd3d3e1abu, 0xe330a81au, 0xf36e6f75u,
     };
-    const unsigned char *bytes = (const unsigned char *)data;
-    crc = ~crc;
     for (size_t i = 0; i < len; i++) {
         crc ^= bytes[i];
         crc = crc >> 4 ^ table[crc & 15];
         crc = crc >> 4 ^ table[crc & 15];
     }
-    return ~crc;
+    return crc;
+}
+
+/* Continues a CRC-32C over len private bytes. Bounded by len. crc: of what came before, 0 at
+ * first. */
+CROSSVM_INLINE uint32_t crossvm_crc32c(uint32_t crc, const void *data, size_t len)
+{
+    const unsigned char *bytes = (const unsigned char *)data;
+#if CROSSVM_I_CRC_CPU
+    if (crossvm_i_crc_cpu()) {
+        return ~crossvm_i_crc_by_cpu(~crc, bytes, len);
+    }
+#endif
+    return ~crossvm_i_crc_by_table(~crc, bytes, len);
 }
 
 #define CROSSVM_FNV1A_START 0xcbf29ce484222325u /* the offset basis */

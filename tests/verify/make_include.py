@@ -25,9 +25,6 @@ DIGEST = [
     (void)field;
     (void)value;
     if (!crossvm_i_role"""),
-    ("region.h", """    for (size_t i = 0; i < CROSSVM_NAME_LEN; i++) {
-        if (a[i] != b[i]) {""", """    for (size_t i = 0; i < 1; i++) {
-        if (a[i] != b[i]) {"""),
     ("spsc.h", "        differ |= a->region[i] ^ b->region[i];", "        differ |= i == 0 ? a->region[i] ^ b->region[i] : 0;"),
     ("spsc.h", "    for (unsigned i = 0; i < 4; i++) {\n        name->region[i] = crossvm_load_relaxed(peer_chunk + 2 + i);",
      "    for (unsigned i = 0; i < 1; i++) {\n        name->region[i] = crossvm_load_relaxed(peer_chunk + 2 + i);"),
@@ -70,19 +67,28 @@ DIGEST = [
      "    chunk->name[0] = (char)raw->name[0];"),
     ("region.h", "    __builtin_memcpy(raw->name, chunk->name, CROSSVM_NAME_LEN);",
      "    raw->name[0] = (uint8_t)chunk->name[0];"),
-    ("region.h", """    size_t len = 0;
-    while (len < CROSSVM_NAME_LEN && crossvm_i_name_char(name[len])) {
+    ("region.h", """    uint64_t behind = 0;
+    size_t len = 0;
+    while (len < CROSSVM_NAME_LEN && crossvm_i_name_char((unsigned char)name[len])) {
         len++;
     }
     if (len == 0 || len == CROSSVM_NAME_LEN) {
         return false;
     }
-    for (size_t i = len; i < CROSSVM_NAME_LEN; i++) {
-        if (name[i] != '\\0') {
-            return false;
-        }
+    for (; len % 8 != 0; len++) {
+        behind |= (unsigned char)name[len];
     }
-    return true;""", "    return crossvm_i_name_char(name[0]);"),
+    for (; len < CROSSVM_NAME_LEN; len += 8) {
+        behind |= crossvm_i_name_part(name + len);
+    }
+    return behind == 0;""", "    return crossvm_i_name_char((unsigned char)name[0]);"),
+    ("region.h", "    return c < 128 && (allowed[c / 32] >> c % 32 & 1) != 0;",
+     "    (void)allowed;\n    return c != 0;"),
+    ("region.h", """    uint64_t differs = 0;
+    for (size_t i = 0; i < CROSSVM_NAME_LEN; i += 8) {
+        differs |= crossvm_i_name_part(a + i) ^ crossvm_i_name_part(b + i);
+    }
+    return differs == 0;""", "    return a[0] == b[0];"),
     ("region.h", "                chunks[*total] = chunk;",
      "                crossvm_i_model_chunk_copy(&chunks[*total], &chunk);"),
     ("region.h", "            *found = chunk;",
