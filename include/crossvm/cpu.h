@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crossvm/cpu.h - what C cannot say to a processor: a pause, and the system-wide barrier; and
- * products on processors that cannot multiply.
+ * crossvm/cpu.h - what C cannot say to a processor: a pause, a prefetch, and the system-wide
+ * barrier; and products on processors that cannot multiply.
  *
  * Layer 1. No roles, no shared bytes.
  *
@@ -30,6 +30,17 @@ CROSSVM_ALWAYS_INLINE void crossvm_cpu_pause(void)
     __asm__ volatile(".4byte 0x0100000f" ::: "memory");
 #else
     __asm__ volatile("" ::: "memory");
+#endif
+}
+
+/* Tells the processor that a line will be read soon; nothing is read. at: any address in it, mapped
+ * or not. Wait-free, any role. */
+CROSSVM_ALWAYS_INLINE void crossvm_cpu_prefetch(const void *at)
+{
+#if defined(CROSSVM_MODEL)
+    (void)at;
+#else
+    __builtin_prefetch(at);
 #endif
 }
 
