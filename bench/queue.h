@@ -214,40 +214,8 @@ struct queue_pair {
     void *back;
 };
 
-#define QUEUE_ROUND_TRIP(WHO, TYPE)                                                 \
-    BENCH_INLINE void WHO##_send(TYPE *queue, const struct element_8 *elem)         \
-    {                                                                               \
-        unsigned tries = 0;                                                         \
-        while (!WHO##_push_8(queue, elem)) {                                        \
-            bench_retry(&tries);                                                    \
-        }                                                                           \
-    }                                                                               \
-    BENCH_INLINE void WHO##_receive(TYPE *queue, struct element_8 *elem)            \
-    {                                                                               \
-        unsigned tries = 0;                                                         \
-        while (!WHO##_pop_8(queue, elem)) {                                         \
-            bench_retry(&tries);                                                    \
-        }                                                                           \
-    }                                                                               \
-    static uint64_t WHO##_round_trip(const struct bench_turn *turn)                 \
-    {                                                                               \
-        const struct queue_pair *pair = (const struct queue_pair *)turn->state;     \
-        TYPE *there = (TYPE *)pair->there;                                          \
-        TYPE *back = (TYPE *)pair->back;                                            \
-        uint64_t wrong = 0;                                                         \
-        for (uint64_t i = turn->first; i != turn->first + turn->n; i++) {           \
-            struct element_8 elem = {{i}};                                          \
-            if (turn->side == 0) {                                                  \
-                WHO##_send(there, &elem);                                           \
-                WHO##_receive(back, &elem);                                         \
-            } else {                                                                \
-                WHO##_receive(there, &elem);                                        \
-                WHO##_send(back, &elem);                                            \
-            }                                                                       \
-            wrong |= elem.words[0] ^ i;                                             \
-        }                                                                           \
-        return wrong;                                                               \
-    }                                                                               \
+/* What the round trips of one queue have in common. */
+#define QUEUE_PAIR(WHO)                                                             \
     static void *WHO##_prepare_pair(const struct bench_case *self)                  \
     {                                                                               \
         struct queue_pair *pair =                                                   \
@@ -255,6 +223,44 @@ struct queue_pair {
         pair->there = WHO##_prepare(self);                                          \
         pair->back = WHO##_prepare(self);                                           \
         return pair;                                                                \
+    }
+
+#define QUEUE_ROUND_TRIP(WHO, TYPE, LEN)                                              \
+    BENCH_INLINE void WHO##_send_##LEN(TYPE *queue, const struct element_##LEN *elem) \
+    {                                                                                 \
+        unsigned tries = 0;                                                           \
+        while (!WHO##_push_##LEN(queue, elem)) {                                      \
+            bench_retry(&tries);                                                      \
+        }                                                                             \
+    }                                                                                 \
+    BENCH_INLINE void WHO##_receive_##LEN(TYPE *queue, struct element_##LEN *elem)    \
+    {                                                                                 \
+        unsigned tries = 0;                                                           \
+        while (!WHO##_pop_##LEN(queue, elem)) {                                       \
+            bench_retry(&tries);                                                      \
+        }                                                                             \
+    }                                                                                 \
+    static uint64_t WHO##_round_trip_##LEN(const struct bench_turn *turn)             \
+    {                                                                                 \
+        const struct queue_pair *pair = (const struct queue_pair *)turn->state;       \
+        TYPE *there = (TYPE *)pair->there;                                            \
+        TYPE *back = (TYPE *)pair->back;                                              \
+        uint64_t wrong = 0;                                                           \
+        for (uint64_t i = turn->first; i != turn->first + turn->n; i++) {             \
+            struct element_##LEN elem = {{i}};                                        \
+            if (turn->side == 0) {                                                    \
+                WHO##_send_##LEN(there, &elem);                                       \
+                WHO##_receive_##LEN(back, &elem);                                     \
+            } else {                                                                  \
+                WHO##_receive_##LEN(there, &elem);                                    \
+                WHO##_send_##LEN(back, &elem);                                        \
+            }                                                                         \
+            if (LEN > 8) {                                                            \
+                QUEUE_USED(elem);                                                     \
+            }                                                                         \
+            wrong |= elem.words[0] ^ i;                                               \
+        }                                                                             \
+        return wrong;                                                                 \
     }
 
 /* ---- rows of a table of cases ---------------------------------------------------------------- */
@@ -273,13 +279,13 @@ struct queue_pair {
 
 #define QUEUE_ROUND_TRIPS 8192u
 
-#define QUEUE_ROUND_TRIP_CASE(PROCESSES, NAME, WHO, FINISH)                                       \
-    {                                                                                             \
-        "spsc/8B/round-trip", NAME, PROCESSES, 2, 0, QUEUE_ROUND_TRIPS, QUEUE_ROUND_TRIPS / 8, 8, \
-            QUEUE_CAPACITY_8, WHO##_prepare_pair, FINISH,                                         \
-        {                                                                                         \
-            WHO##_round_trip, WHO##_round_trip, NULL, NULL, NULL, NULL, NULL, NULL                \
-        }                                                                                         \
+#define QUEUE_ROUND_TRIP_CASE(LEN, PROCESSES, NAME, WHO, FINISH)                               \
+    {                                                                                          \
+        "spsc/" #LEN "B/round-trip", NAME, PROCESSES, 2, 0, QUEUE_ROUND_TRIPS,                 \
+            QUEUE_ROUND_TRIPS / 8, LEN, QUEUE_CAPACITY_##LEN, WHO##_prepare_pair, FINISH,      \
+        {                                                                                      \
+            WHO##_round_trip_##LEN, WHO##_round_trip_##LEN, NULL, NULL, NULL, NULL, NULL, NULL \
+        }                                                                                      \
     }
 
 #endif

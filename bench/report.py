@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""report.py RESULTS.json - what crossvm-bench measured, against the goals.
+"""report.py RESULTS.json [--docs FOLDER] - what crossvm-bench measured, against the goals.
+--docs: writes FOLDER/PERFORMANCE.md and its plots, too.
 
 Figures are compared within one regime of the machine: trials whose ping-pong before and after
 belong to one cluster. Trials with involuntary context switches, and those during which the regime
@@ -15,10 +16,15 @@ import random
 import statistics
 import sys
 
+import document
+
 OURS = "crossvm"
 LIBURCU = ("liburcu-wfcqueue", "liburcu-rculfqueue")
 PEERS = ("ck_ring", "rte_ring", "boost-spsc_queue", "moodycamel-rwq", "moodycamel-cq")
 RAW = ("two-lines",)
+MEMCPY = ("memcpy",)
+SEQLOCK = ("ck_sequence",)
+SNAPSHOT_LENS = (64, 256, 4096, 65536, 1048576)
 
 MIN_TRIALS = 30
 RESAMPLES = 1000
@@ -29,8 +35,12 @@ TIME_IS_UP = "time is up"  # what the program says of trials that it did not beg
 # times better than it, at least. Peers that are in no Debian package are faster than those here:
 # what was set against all of them is multiplied accordingly (debian).
 Goal = collections.namedtuple(
-    "Goal", "title row rivals factor debian rival_row place rival_place",
-    defaults=(1.0, None, "threads", "threads"))
+    "Goal", "title row rivals factor debian rival_row place rival_place ours",
+    defaults=(1.0, None, "threads", "threads", OURS))
+
+# Goals that are times, of a whole operation.
+Limit = collections.namedtuple("Limit", "title row most_ns")
+LIMITS = [Limit("attach and find, 10,000 chunks", "region/10000/attach-and-find", 1e6)]
 
 # Against the peers liburcu counts, too; a peer has to be there.
 GOALS = [
@@ -48,6 +58,20 @@ GOALS = [
     Goal("liburcu: 64 B, one at a time", "spsc/64B/one", LIBURCU, 2.0),
     Goal("liburcu: 64 B, 32 at a time", "spsc/64B/batch32", LIBURCU, 5.0),
     Goal("liburcu: round trip", "spsc/8B/round-trip", LIBURCU, 2.0),
+] + [
+    Goal(f"snapshot {size} B, idle", f"snapshot/{size}B/read-idle", MEMCPY,
+         0.80 if size == 64 else 0.98)
+    for size in SNAPSHOT_LENS
+] + [
+    Goal(f"snapshot {size} B, idle, strict", f"snapshot/{size}B/read-idle", MEMCPY,
+         {65536: 0.65, 1048576: 0.73}.get(size, 0.45), ours="crossvm-strict")
+    for size in SNAPSHOT_LENS
+] + [
+    Goal(f"snapshot {size} B, busy", f"snapshot/{size}B/read-busy", MEMCPY, 0.75)
+    for size in SNAPSHOT_LENS
+] + [
+    Goal(f"snapshot {size} B, busy, seqlock", f"snapshot/{size}B/read-busy", SEQLOCK, 3.0)
+    for size in SNAPSHOT_LENS
 ] + [
     Goal(f"processes: {row}", f"spsc/{row}", (OURS,), 0.95, place="processes")
     for row in ("8B/one", "8B/batch32", "64B/one", "64B/batch32", "64B/zero-copy", "256B/batch32",
@@ -146,8 +170,12 @@ def verdict(low, high, factor, n):
     return "missed" if high < factor else "undecided"
 
 
+def show_ns(ns):
+    return f"{ns / 1e6:.2f} ms" if ns >= 1e6 / 10 else f"{ns:.0f} ns" if ns >= 10 else f"{ns:.2f} ns"
+
+
 def figure(row, ns):
-    return f"{ns:.0f} ns" if "round-trip" in row or "ping-pong" in row else f"{1e3 / ns:.1f} M/s"
+    return f"{1e3 / ns:.1f} M/s" if row.startswith("spsc/") and "round-trip" not in row else show_ns(ns)
 
 
 def rival_cases(goal, measured):
@@ -158,9 +186,9 @@ def rival_cases(goal, measured):
 def judge(goal, times, measured):
     """The goal's line of the table. times: of each case, in ns, in one regime."""
     factor = goal.factor * goal.debian
-    ours = times.get(Case(goal.row, goal.place, OURS), [])
+    ours = times.get(Case(goal.row, goal.place, goal.ours), [])
     rivals = {case.who: times.get(case, []) for case in rival_cases(goal, measured)}
-    missing = [who for who, values in [(OURS, ours), *rivals.items()] if not values]
+    missing = [who for who, values in [(goal.ours, ours), *rivals.items()] if not values]
     if missing:
         return [goal.title, "-", "-", "-", "-", f"{factor:.2f}",
                 f"undecided: no trial of {missing[0]}"]
@@ -179,16 +207,33 @@ def applies(goal, measured):
     """Whether ours was measured, and someone to compare with: liburcu is no other peer."""
     rivals = [case for case in rival_cases(goal, measured)
               if case.who not in LIBURCU or goal.rivals == LIBURCU]
-    return bool(rivals) and Case(goal.row, goal.place, OURS) in measured
+    return bool(rivals) and Case(goal.row, goal.place, goal.ours) in measured
 
 
-# ---- printing --------------------------------------------------------------------------------
+def judge_limit(limit, times):
+    """The same for a time: 95 % of the median's bootstrap lie below it."""
+    ours = times.get(Case(limit.row, "threads", OURS), [])
+    most = show_ns(limit.most_ns)
+    if not ours:
+        return [limit.title, "-", "-", "-", "-", f"at most {most}", f"undecided: no trial of {OURS}"]
+    rng = random.Random(1)
+    medians = sorted(resampled_median(rng, ours) for _ in range(RESAMPLES))
+    low, high = medians[RESAMPLES * 25 // 1000], medians[RESAMPLES * 975 // 1000 - 1]
+    if len(ours) < MIN_TRIALS:
+        said = f"undecided: too few trials ({len(ours)})"
+    else:
+        said = ("reached" if high <= limit.most_ns else
+                "missed" if low > limit.most_ns else "undecided")
+    return [limit.title, show_ns(statistics.median(ours)), "-", "-",
+            f"{show_ns(low)} to {show_ns(high)}", f"at most {most}", said]
 
-def print_table(head, lines):
+
+# ---- showing ---------------------------------------------------------------------------------
+
+def table(head, lines):
     widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
-    for line in [head, ["-" * width for width in widths], *lines]:
-        print("| " + " | ".join(text.ljust(width) for text, width in zip(line, widths)) + " |")
-    print()
+    return "".join("| " + " | ".join(text.ljust(width) for text, width in zip(line, widths)) + " |\n"
+                   for line in [head, ["-" * width for width in widths], *lines])
 
 
 def pinning(unpinned, n_cases):
@@ -199,21 +244,25 @@ def pinning(unpinned, n_cases):
     return f"each pinned to a CPU of its own, but for {len(unpinned)} cases of {n_cases}"
 
 
-def print_machine(context, n_cases):
+def machine_lines(context, trials, n_cases):
     caches = ", ".join(f"L{cache['level']} {cache['size'] // 1024} KiB"
                        for cache in context["caches"] if cache["type"] != "Instruction")
-    print(f"machine   {context.get('machine', 'unknown')}, {context['num_cpus']} CPUs, {caches}")
-    print(f"compiler  {context['compiler']}, {context['flags']}")
-    print(f"date      {context['date']}, load {context['load_avg'][0]:.1f} at the start")
-    print("sides     " + pinning(context["unpinned"], n_cases))
+    clean = sum(trial.clean for trial in trials)
+    return [f"machine   {context.get('machine', 'unknown')}, {context['num_cpus']} CPUs, {caches}",
+            f"compiler  {context['compiler']}, {context['flags']}",
+            f"date      {context['date']}, load {context['load_avg'][0]:.1f} at the start",
+            "sides     " + pinning(context["unpinned"], n_cases),
+            f"trials    {len(trials)}, {clean} undisturbed (no involuntary switch, one regime)"]
 
 
-def print_goals(goals, times, n_all):
+def goals_table(goals, times, n_all):
     head = ["goal", "crossvm", "best rival", "ratio", "95 %", "at least", "verdict"]
-    print_table(head, [judge(goal, times, n_all) for goal in goals])
+    limits = [limit for limit in LIMITS if Case(limit.row, "threads", OURS) in n_all]
+    return table(head, [judge(goal, times, n_all) for goal in goals]
+                 + [judge_limit(limit, times) for limit in limits])
 
 
-def print_cases(times, n_all):
+def cases_table(times, n_all):
     lines = []
     for case in sorted(times):
         quarters = statistics.quantiles(times[case], n=4) if len(times[case]) > 1 else None
@@ -221,42 +270,55 @@ def print_cases(times, n_all):
         ns = statistics.median(times[case])
         lines.append([case.row, case.place, case.who, f"{ns:.2f}", spread, f"{1e3 / ns:.2f}",
                       f"{len(times[case])} of {n_all[case]}"])
-    print_table(["row", "place", "who", "ns", "half of the trials", "M/s", "undisturbed"], lines)
+    return table(["row", "place", "who", "ns", "half of the trials", "M/s", "undisturbed"], lines)
 
 
-def print_regime(regime, goals, trials, n_all):
+def times_in(regime, trials):
     times = collections.defaultdict(list)
     for trial in trials:
         if trial.clean and regime.low <= trial.ping <= regime.high:
             times[trial.case].append(trial.ns)
-    print(f"== regime: two-line ping-pong {regime.median:.0f} ns ({regime.low:.0f} to "
-          f"{regime.high:.0f}), {regime.n} trials, {sum(map(len, times.values()))} undisturbed\n")
-    print_goals(goals, times, n_all)
-    print_cases(times, n_all)
+    return times
 
 
-def main():
-    if len(sys.argv) != 2:
-        print("usage: report.py RESULTS.json", file=sys.stderr)
-        return 2
-    try:
-        context, trials, wrong = read(sys.argv[1])
-    except (OSError, ValueError, KeyError) as error:
-        print(f"report.py: {sys.argv[1]}: expected results of crossvm-bench: {error!r}",
-              file=sys.stderr)
-        return 2
+def regime_line(regime, times):
+    return (f"regime: two-line ping-pong {regime.median:.0f} ns ({regime.low:.0f} to "
+            f"{regime.high:.0f}), {regime.n} trials, {sum(map(len, times.values()))} undisturbed")
+
+
+def show(context, trials, wrong, docs):
     n_all = collections.Counter(trial.case for trial in trials)
     goals = [goal for goal in GOALS if applies(goal, n_all)]
-    print_machine(context, len(n_all))
-    print(f"trials    {len(trials)}, {sum(trial.clean for trial in trials)} undisturbed (no "
-          "involuntary switch, one regime)\n")
-    for regime in regimes_of(trials):
-        print_regime(regime, goals, trials, n_all)
+    machine = machine_lines(context, trials, len(n_all))
+    print("\n".join(machine) + "\n")
+    regimes = sorted(regimes_of(trials), key=lambda regime: -regime.n)
+    for regime in regimes:
+        times = times_in(regime, trials)
+        print(f"== {regime_line(regime, times)}\n\n{goals_table(goals, times, n_all)}\n"
+              f"{cases_table(times, n_all)}")
     for goal in GOALS:
         if goal not in goals:
             print(f"not measured: {goal.title}")
     for name in wrong:
         print(f"FAILED: {name}")
+    if docs:
+        tables = "\n".join(f"**R{line[1:]}**\n\n{goals_table(goals, times, n_all)}"
+                           for line, times in ((regime_line(regime, times_in(regime, trials)),
+                                                times_in(regime, trials)) for regime in regimes))
+        document.write(docs, times_in(regimes[0], trials), machine, tables)
+
+
+def main():
+    path, *options = sys.argv[1:] or [None]
+    if path is None or (options and (options[0] != "--docs" or len(options) != 2)):
+        print("usage: report.py RESULTS.json [--docs FOLDER]", file=sys.stderr)
+        return 2
+    try:
+        context, trials, wrong = read(path)
+    except (OSError, ValueError, KeyError) as error:
+        print(f"report.py: {path}: expected results of crossvm-bench: {error!r}", file=sys.stderr)
+        return 2
+    show(context, trials, wrong, options[1] if options else None)
     return 1 if wrong else 0
 
 

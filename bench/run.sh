@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what is missing (as root), builds the benchmarks with -O3 -DNDEBUG, runs them, and prints
-# each goal with what was measured. The results stay in the build directory: results.json.
+# each goal with what was measured. The results stay in the build directory: results.json. A run of
+# all cases, neither quick nor filtered, also writes the figures of docs/PERFORMANCE.md and its plots.
 #
 #   sh bench/run.sh            against liburcu
 #   sh bench/run.sh --peers    also against ck, DPDK, Boost and moodycamel, from Debian's packages
@@ -57,6 +58,9 @@ fi
 trials=${trials:-100}
 
 top=$(cd "$(dirname "$0")/.." && pwd)
+# Few trials, or few cases, do not go into the document.
+docs=
+[ $quick = yes ] || [ "$filter" != . ] || docs=$top/docs
 build=${CROSSVM_BENCH_DIR:-$top/build/bench}
 mkdir -p "$build"
 build=$(cd "$build" && pwd)
@@ -70,6 +74,7 @@ libc6-dev test -e /usr/include/stdio.h
 cmake command -v cmake
 make command -v make
 python3 command -v python3
+gnuplot-nox command -v gnuplot
 libbenchmark-dev test -e /usr/include/benchmark/benchmark.h
 liburcu-dev ls /usr/include/*/urcu/wfcqueue.h /usr/include/urcu/wfcqueue.h | grep .
 LIST
@@ -123,5 +128,9 @@ if [ $status != 0 ]; then
     tail -n 5 "$build/errors.log" >&2
     echo "run.sh: crossvm-bench failed" >&2
 fi
-python3 "$top/bench/report.py" "$results" || status=1
+if [ -n "$docs" ] && [ $status = 0 ]; then
+    python3 -B "$top/bench/report.py" "$results" --docs "$docs" || status=1
+else
+    python3 -B "$top/bench/report.py" "$results" || status=1
+fi
 exit $status

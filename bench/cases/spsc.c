@@ -5,74 +5,8 @@
  * "crossvm" is a queue of one type (CROSSVM_SPSC_TYPE), so that the element's length is a constant;
  * "crossvm-untyped" is told the length at run time.
  */
-#include <crossvm/spsc.h>
-
+#include "../own.h"
 #include "../queue.h"
-
-enum {
-    PRODUCER = 1,
-    CONSUMER = 2
-};
-
-struct crossvm_queue {
-    BENCH_ALIGNED(BENCH_LINE) struct crossvm_spsc_tx tx;
-    uint32_t n_pushed; /* the producer's, for a kick now and then */
-    uint32_t n_rings;  /* that the kicks asked for */
-    BENCH_ALIGNED(BENCH_LINE) struct crossvm_spsc_rx rx;
-};
-
-/* ---- bringing it up -------------------------------------------------------------------------- */
-
-struct part {
-    struct crossvm_region_owner owner;
-    struct crossvm_region reader; /* as the other party sees it */
-    struct crossvm_chunk table;
-    struct crossvm_chunk chunk;
-};
-
-/* One party's region, with its part of the queue in it. */
-static void part_make(struct part *part, const struct crossvm_chunk_decl *decl)
-{
-    struct crossvm_region_plan plan = {.chunks = decl, .n_chunks = 1, .owner = decl->writer};
-    struct crossvm_mapping mapping = {NULL, 0, CROSSVM_READ_WRITE, CROSSVM_WRITE_BACK};
-    plan.region_id[0] = (uint8_t)decl->writer;
-    bench_require(crossvm_region_plan_len(&plan, &mapping.len) == CROSSVM_OK, "region_plan_len");
-    mapping.base = bench_take((size_t)mapping.len, CROSSVM_GRANULE_DEFAULT);
-    bench_require(crossvm_region_owner_format(&part->owner, &mapping, &plan, &part->table, 1) ==
-                      CROSSVM_OK,
-                  "region_owner_format");
-    mapping.access = CROSSVM_READ_ONLY;
-    bench_require(crossvm_region_attach(&part->reader, &mapping, decl->reader) == CROSSVM_OK,
-                  "region_attach");
-    bench_require(crossvm_region_find(&part->reader, decl->name, decl->kind, 0, &part->chunk) ==
-                      CROSSVM_OK,
-                  "region_find");
-}
-
-static void *crossvm_prepare(const struct bench_case *self)
-{
-    const struct crossvm_chunk_decl tx_decl = {
-        "queue", CROSSVM_KIND_SPSC_TX, self->capacity, self->elem_len, PRODUCER, CONSUMER, 0, 7};
-    const struct crossvm_chunk_decl rx_decl = {
-        "queue", CROSSVM_KIND_SPSC_RX, 0, 0, CONSUMER, PRODUCER, 0, 7};
-    struct crossvm_queue *queue = bench_take(sizeof(*queue), BENCH_LINE);
-    struct part a;
-    struct part b;
-    part_make(&a, &tx_decl);
-    part_make(&b, &rx_decl);
-    int status = crossvm_spsc_rx_open(&queue->rx, &b.owner.region, &b.chunk, self->capacity,
-                                      (uint32_t)self->elem_len, 1);
-    bench_require(status == CROSSVM_OK, "spsc_rx_open");
-    status = crossvm_spsc_tx_open(&queue->tx, &a.owner.region, &a.chunk, 0, 1);
-    bench_require(status == CROSSVM_OK, "spsc_tx_open");
-    status = crossvm_spsc_tx_link(&queue->tx, &b.reader, &b.chunk);
-    bench_require(status == CROSSVM_NOT_YET, "spsc_tx_link");
-    bench_require(crossvm_spsc_rx_link(&queue->rx, &a.reader, &a.chunk) == CROSSVM_OK,
-                  "spsc_rx_link");
-    bench_require(crossvm_spsc_tx_link(&queue->tx, &b.reader, &b.chunk) == CROSSVM_OK,
-                  "spsc_tx_link, again");
-    return queue;
-}
 
 /* The consumer has asked for a ring, which it has had by the time that is measured, and polls: each
  * kick pays its fence and its look at all the words. */
@@ -221,7 +155,11 @@ CROSSVM_LOOPS(8)
 CROSSVM_LOOPS(64)
 CROSSVM_LOOPS(256)
 CROSSVM_LOOPS(1024)
-QUEUE_ROUND_TRIP(crossvm, struct crossvm_queue)
+QUEUE_PAIR(crossvm)
+QUEUE_ROUND_TRIP(crossvm, struct crossvm_queue, 8)
+QUEUE_ROUND_TRIP(crossvm, struct crossvm_queue, 64)
+QUEUE_ROUND_TRIP(crossvm, struct crossvm_queue, 256)
+QUEUE_ROUND_TRIP(crossvm, struct crossvm_queue, 1024)
 
 /* ---- the cases ------------------------------------------------------------------------------- */
 
@@ -238,17 +176,40 @@ QUEUE_ROUND_TRIP(crossvm, struct crossvm_queue)
         CASE("kick", LEN, P, "crossvm", kick, one, crossvm_prepare_armed, 4),           \
         CASE("kick32", LEN, P, "crossvm", kick32, one, crossvm_prepare_armed, 1)
 
+/* The same loops with other rings: what a ring's size costs. */
+#define RING_CASE(LEN, NAME, LOOP, CAPACITY)                                                       \
+    {                                                                                              \
+        .row = "ring/" #LEN "B/" NAME "/" #CAPACITY, .who = "crossvm", .n_sides = 2,               \
+        .n_ops = QUEUE_OPS_##LEN, .n_warm = 2 * (CAPACITY), .elem_len = LEN, .capacity = CAPACITY, \
+        .prepare = crossvm_prepare, .side = {                                                      \
+            crossvm_##LOOP##_produce_##LEN,                                                        \
+            crossvm_##LOOP##_consume_##LEN                                                         \
+        }                                                                                          \
+    }
+#define RING_CASES(CAPACITY)                                                      \
+    RING_CASE(8, "one", one, CAPACITY), RING_CASE(8, "batch32", batch, CAPACITY), \
+        RING_CASE(64, "one", one, CAPACITY), RING_CASE(64, "batch32", batch, CAPACITY)
+
 static const struct bench_case cases[] = {
     CASES(8, false),
     CASES(64, false),
     CASES(256, false),
     CASES(1024, false),
-    QUEUE_ROUND_TRIP_CASE(false, "crossvm", crossvm, NULL),
+    QUEUE_ROUND_TRIP_CASE(8, false, "crossvm", crossvm, NULL),
+    QUEUE_ROUND_TRIP_CASE(64, false, "crossvm", crossvm, NULL),
+    QUEUE_ROUND_TRIP_CASE(256, false, "crossvm", crossvm, NULL),
+    QUEUE_ROUND_TRIP_CASE(1024, false, "crossvm", crossvm, NULL),
+    RING_CASES(64),
+    RING_CASES(256),
+    RING_CASES(1024),
+    RING_CASES(4096),
+    RING_CASES(16384),
+    RING_CASES(65536),
     CASES(8, true),
     CASES(64, true),
     CASES(256, true),
     CASES(1024, true),
-    QUEUE_ROUND_TRIP_CASE(true, "crossvm", crossvm, NULL),
+    QUEUE_ROUND_TRIP_CASE(8, true, "crossvm", crossvm, NULL),
 };
 
 BENCH_REGISTER(cases)

@@ -41,7 +41,8 @@ BOOST(64)
 BOOST(256)
 BOOST(1024)
 #define boost_prepare boost_prepare_8
-QUEUE_ROUND_TRIP(boost, queue_8)
+QUEUE_PAIR(boost)
+QUEUE_ROUND_TRIP(boost, queue_8, 8)
 
 #define CASES(LEN, SLOWER)                                                                       \
     QUEUE_CASE("one", LEN, false, "boost-spsc_queue", boost, one, boost_prepare_##LEN, NULL,     \
@@ -54,7 +55,7 @@ static const struct bench_case cases[] = {
     CASES(64, 2),
     CASES(256, 1),
     CASES(1024, 1),
-    QUEUE_ROUND_TRIP_CASE(false, "boost-spsc_queue", boost, NULL),
+    QUEUE_ROUND_TRIP_CASE(8, false, "boost-spsc_queue", boost, NULL),
 };
 
 BENCH_REGISTER(cases)

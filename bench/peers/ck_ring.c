@@ -63,7 +63,8 @@ CK_RING(8)
 CK_RING(64)
 CK_RING(256)
 CK_RING(1024)
-QUEUE_ROUND_TRIP(ck_ring, struct ck_ring_queue)
+QUEUE_PAIR(ck_ring)
+QUEUE_ROUND_TRIP(ck_ring, struct ck_ring_queue, 8)
 
 #define CASES(LEN, SLOWER)                                                                    \
     QUEUE_CASE("one", LEN, false, "ck_ring", ck_ring, one, ck_ring_prepare, NULL, SLOWER),    \
@@ -75,7 +76,7 @@ static const struct bench_case cases[] = {
     CASES(64, 2),
     CASES(256, 1),
     CASES(1024, 1),
-    QUEUE_ROUND_TRIP_CASE(false, "ck_ring", ck_ring, NULL),
+    QUEUE_ROUND_TRIP_CASE(8, false, "ck_ring", ck_ring, NULL),
 };
 
 BENCH_REGISTER(cases)

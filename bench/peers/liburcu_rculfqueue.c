@@ -129,7 +129,8 @@ BENCH_INLINE struct cds_lfq_node_rcu *dequeue(struct rculfqueue_queue *queue)
 
 RCULFQUEUE(8)
 RCULFQUEUE(64)
-QUEUE_ROUND_TRIP(rculfqueue, struct rculfqueue_queue)
+QUEUE_PAIR(rculfqueue)
+QUEUE_ROUND_TRIP(rculfqueue, struct rculfqueue_queue, 8)
 
 static void rculfqueue_finish_pair(void *state)
 {
@@ -147,7 +148,7 @@ static const struct bench_case cases[] = {
     CASE("one", 64, one, 4),
     CASE("zero-copy", 8, place, 16),
     CASE("zero-copy", 64, place, 4),
-    QUEUE_ROUND_TRIP_CASE(false, "liburcu-rculfqueue", rculfqueue, rculfqueue_finish_pair),
+    QUEUE_ROUND_TRIP_CASE(8, false, "liburcu-rculfqueue", rculfqueue, rculfqueue_finish_pair),
 };
 
 BENCH_REGISTER(cases)

@@ -202,7 +202,8 @@ WFCQUEUE(8)
 WFCQUEUE(64)
 WFCQUEUE(256)
 WFCQUEUE(1024)
-QUEUE_ROUND_TRIP(wfcqueue, struct wfcqueue_queue)
+QUEUE_PAIR(wfcqueue)
+QUEUE_ROUND_TRIP(wfcqueue, struct wfcqueue_queue, 8)
 
 #define CASE(ROW, LEN, LOOP, SLOWER) \
     QUEUE_CASE(ROW, LEN, false, "liburcu-wfcqueue", wfcqueue, LOOP, wfcqueue_prepare, NULL, SLOWER)
@@ -216,7 +217,7 @@ static const struct bench_case cases[] = {
     CASES(64, 2),
     CASES(256, 1),
     CASES(1024, 1),
-    QUEUE_ROUND_TRIP_CASE(false, "liburcu-wfcqueue", wfcqueue, NULL),
+    QUEUE_ROUND_TRIP_CASE(8, false, "liburcu-wfcqueue", wfcqueue, NULL),
 };
 
 BENCH_REGISTER(cases)

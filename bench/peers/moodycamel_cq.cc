@@ -59,7 +59,8 @@ CQ(64)
 CQ(256)
 CQ(1024)
 #define cq_prepare cq_prepare_8
-QUEUE_ROUND_TRIP(cq, queue_8)
+QUEUE_PAIR(cq)
+QUEUE_ROUND_TRIP(cq, queue_8, 8)
 
 static void cq_finish_pair(void *state)
 {
@@ -79,7 +80,7 @@ static const struct bench_case cases[] = {
     CASES(64, 4),
     CASES(256, 1),
     CASES(1024, 1),
-    QUEUE_ROUND_TRIP_CASE(false, "moodycamel-cq", cq, cq_finish_pair),
+    QUEUE_ROUND_TRIP_CASE(8, false, "moodycamel-cq", cq, cq_finish_pair),
 };
 
 BENCH_REGISTER(cases)

@@ -59,7 +59,8 @@ RWQ(64)
 RWQ(256)
 RWQ(1024)
 #define rwq_prepare rwq_prepare_8
-QUEUE_ROUND_TRIP(rwq, queue_8)
+QUEUE_PAIR(rwq)
+QUEUE_ROUND_TRIP(rwq, queue_8, 8)
 
 static void rwq_finish_pair(void *state)
 {
@@ -79,7 +80,7 @@ static const struct bench_case cases[] = {
     CASES(64, 2),
     CASES(256, 1),
     CASES(1024, 1),
-    QUEUE_ROUND_TRIP_CASE(false, "moodycamel-rwq", rwq, rwq_finish_pair),
+    QUEUE_ROUND_TRIP_CASE(8, false, "moodycamel-rwq", rwq, rwq_finish_pair),
 };
 
 BENCH_REGISTER(cases)

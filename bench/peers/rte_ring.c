@@ -81,7 +81,8 @@ RTE_RING(8)
 RTE_RING(64)
 RTE_RING(256)
 RTE_RING(1024)
-QUEUE_ROUND_TRIP(rte_ring, struct rte_ring)
+QUEUE_PAIR(rte_ring)
+QUEUE_ROUND_TRIP(rte_ring, struct rte_ring, 8)
 
 #define CASE(ROW, LEN, LOOP, SLOWER) \
     QUEUE_CASE(ROW, LEN, false, "rte_ring", rte_ring, LOOP, rte_ring_prepare, NULL, SLOWER)
@@ -95,7 +96,7 @@ static const struct bench_case cases[] = {
     CASES(64, 2),
     CASES(256, 1),
     CASES(1024, 1),
-    QUEUE_ROUND_TRIP_CASE(false, "rte_ring", rte_ring, NULL),
+    QUEUE_ROUND_TRIP_CASE(8, false, "rte_ring", rte_ring, NULL),
 };
 
 BENCH_REGISTER(cases)
