@@ -31,7 +31,7 @@ struct part {
     struct crossvm_chunk chunk;
 };
 
-/* One party's region, with its part of the queue in it. */
+/* One party's region, with one chunk in it. */
 BENCH_INLINE void part_make(struct part *part, const struct crossvm_chunk_decl *decl)
 {
     struct crossvm_region_plan plan = {.chunks = decl, .n_chunks = 1, .owner = decl->writer};

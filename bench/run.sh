@@ -3,7 +3,7 @@
 #
 # Installs what is missing (as root), builds the benchmarks with -O3 -DNDEBUG, runs them, and prints
 # each goal with what was measured. The results stay in the build directory: results.json. A run of
-# all cases, neither quick nor filtered, also writes the figures of docs/PERFORMANCE.md and its plots.
+# all cases, with 30 trials or more, also writes the figures of docs/PERFORMANCE.md and its plots.
 #
 #   sh bench/run.sh            against liburcu
 #   sh bench/run.sh --peers    also against ck, DPDK, Boost and moodycamel, from Debian's packages
@@ -60,7 +60,7 @@ trials=${trials:-100}
 top=$(cd "$(dirname "$0")/.." && pwd)
 # Few trials, or few cases, do not go into the document.
 docs=
-[ $quick = yes ] || [ "$filter" != . ] || docs=$top/docs
+[ "$trials" -lt 30 ] || [ "$filter" != . ] || docs=$top/docs
 build=${CROSSVM_BENCH_DIR:-$top/build/bench}
 mkdir -p "$build"
 build=$(cd "$build" && pwd)
@@ -128,9 +128,6 @@ if [ $status != 0 ]; then
     tail -n 5 "$build/errors.log" >&2
     echo "run.sh: crossvm-bench failed" >&2
 fi
-if [ -n "$docs" ] && [ $status = 0 ]; then
-    python3 -B "$top/bench/report.py" "$results" --docs "$docs" || status=1
-else
-    python3 -B "$top/bench/report.py" "$results" || status=1
-fi
+[ $status = 0 ] || docs=
+python3 -B "$top/bench/report.py" "$results" ${docs:+--docs "$docs"} || status=1
 exit $status

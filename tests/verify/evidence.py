@@ -54,17 +54,18 @@ def check_jobs(report, evidence, jobs):
 
 
 def check_mutants(report, source, evidence, jobs):
-    """One for each ordered access in the headers, in each row of the document that it is an end of."""
+    """One for each ordered access in the headers, in each row of the document that has it."""
     pairs = checker.all_pairs(source)
     for end in sorted(set(checker.all_ends(source)) - {pair.end for pair in pairs}):
         report.wrong(str(end), "is in no row of docs/ORDERING.md")
     for pair in sorted({str(pair) for pair in pairs} ^ set(evidence.mutants)):
         report.wrong(pair, "not both in docs/ORDERING.md and in the evidence")
-    passing = {str(job) for job in jobs if job.group != "limit"}
+    group_of = {str(job): job.group for job in jobs}
     for pair, (job, _) in sorted(evidence.mutants.items()):
-        if job not in passing:
-            report.wrong(pair, f"rejected by {job}, which is no job" if job else
-                         "weakened, and no job notices")
+        if not job:
+            report.wrong(pair, "weakened, and no job notices")
+        elif group_of.get(job) not in run.groups_of(pair.split(": ")[0]):
+            report.wrong(pair, f"rejected by {job}, which is no job of this edge's programs")
 
 
 def figures(evidence, jobs):

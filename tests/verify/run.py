@@ -32,6 +32,10 @@ GROUPS = {
 }
 
 
+def groups_of(edge):
+    return GROUPS[max((key for key in GROUPS if edge.startswith(key)), key=len)]
+
+
 class Runner:
     """Runs jobs two at a time, on a copy of the headers that the checker takes."""
 
@@ -53,7 +57,7 @@ class Runner:
 
     def candidates(self, pair, evidence):
         """Jobs that may notice: the one that did last time first, then the cheap ones."""
-        groups = GROUPS[max((key for key in GROUPS if pair.edge.startswith(key)), key=len)]
+        groups = groups_of(pair.edge)
         last = evidence.mutants.get(str(pair), ("", ""))[0]
 
         def cost(job):

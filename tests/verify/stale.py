@@ -60,7 +60,10 @@ CASES = [
     ("a mutant that survives", False, lambda top: resurrect(top / checker.EVIDENCE)),
     ("a mutant that no job rejected", False,
      lambda top: change(top / checker.EVIDENCE, "-> rejected by ", "-> rejected by no_")),
-    ("another checker", False, lambda top: change(top / checker.EVIDENCE, "tool GenMC 0.11", "tool GenMC 0.9")),
+    ("a mutant that another edge's job rejected", False, lambda top: change(
+        top / checker.EVIDENCE, "-> rejected by doorbell.c", "-> rejected by slots.c")),
+    ("another checker", False,
+     lambda top: change(top / checker.EVIDENCE, "tool GenMC 0.11", "tool GenMC 0.9")),
     ("a job that failed", False, lambda top: change(top / checker.EVIDENCE, "-> ok", "-> FAIL")),
     ("a figure of the document", False,
      lambda top: change(top / "docs/VERIFICATION.md", "| slots.c | ", "| slots.c | 1")),
