@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes what report.py found into docs/PERFORMANCE.md, between its two marks, and draws its plots
-with gnuplot (docs/performance/*.svg)."""
+"""Writes what report.py found into docs/PERFORMANCE.md, between two marks, and draws its plots with
+gnuplot (docs/performance/*.svg)."""
 import pathlib
 import re
 import statistics
 import subprocess
 import sys
 
-BEGIN = "<!-- figures: begin -->"
-END = "<!-- figures: end -->"
+MARKS = "<!-- {}: begin -->", "<!-- {}: end -->"
 PEER_ROWS = [("8 B", "spsc/8B/one"), ("8 B, 32 at a time", "spsc/8B/batch32"),
              ("64 B", "spsc/64B/one"), ("64 B, 32 at a time", "spsc/64B/batch32"),
              ("64 B, zero-copy", "spsc/64B/zero-copy")]
@@ -128,16 +127,22 @@ def draw_all(folder, medians):
 
 # ---- the document ----------------------------------------------------------------------------
 
-def write(docs, times, machine, tables):
-    """docs: the folder; times: of each case, in the regime that has most trials; machine: lines;
-    tables: text."""
+def between(text, part, block, path):
+    """The text, with the block between the marks of a part."""
+    begin, end = (mark.format(part) for mark in MARKS)
+    if text.count(begin) != 1 or text.count(end) != 1:
+        sys.exit(f"document.py: {path}: expected {begin} and {end}, once each")
+    return text.split(begin)[0] + f"{begin}\n{block}{end}" + text.split(end)[1]
+
+
+def write(docs, part, times, machine, tables):
+    """docs: the folder; part: "figures", with plots, or "native"; times: of each case, in the
+    regime that has most trials; machine: lines; tables: text."""
     path = pathlib.Path(docs) / "PERFORMANCE.md"
     text = path.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        sys.exit(f"document.py: {path}: expected {BEGIN} and {END}, once each")
-    drawn = draw_all(pathlib.Path(docs) / "performance", Medians(times))
-    pictures = "\n".join(f"![{title}](performance/{name})\n" for name, title in drawn)
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    block = "\n".join(f"    {line}" for line in machine)
-    path.write_text(f"{before}{BEGIN}\n{block}\n\n{tables}\n{pictures}{END}{after}", encoding="utf-8")
+    between(text, part, "", path)
+    block = "\n".join(f"    {line}" for line in machine) + f"\n\n{tables}\n"
+    if part == "figures":
+        drawn = draw_all(pathlib.Path(docs) / "performance", Medians(times))
+        block += "\n".join(f"![{title}](performance/{name})\n" for name, title in drawn)
+    path.write_text(between(text, part, block, path), encoding="utf-8")

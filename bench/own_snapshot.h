@@ -18,10 +18,10 @@ struct own_snapshot {
     } readers[SNAPSHOT_READERS];
 };
 
-BENCH_INLINE bool own_read(struct own_snapshot *state, unsigned reader, unsigned char *dst)
+BENCH_INLINE bool own_read(struct own_snapshot *state, unsigned reader, unsigned char *dst,
+                           size_t len)
 {
-    return crossvm_snapshot_reader_read(&state->readers[reader].handle, dst, state->own.len,
-                                        NULL) >= 0;
+    return crossvm_snapshot_reader_read(&state->readers[reader].handle, dst, len, NULL) >= 0;
 }
 
 BENCH_INLINE void own_write(struct own_snapshot *state, const unsigned char *src)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""report.py RESULTS.json [--docs FOLDER] - what crossvm-bench measured, against the goals.
---docs: writes FOLDER/PERFORMANCE.md and its plots, too.
+"""report.py RESULTS.json [--docs FOLDER PART] - what crossvm-bench measured, against the goals.
+--docs: writes a part of FOLDER/PERFORMANCE.md, too: figures, with its plots, or native.
 
 Figures are compared within one regime of the machine: trials whose ping-pong before and after
 belong to one cluster. Trials with involuntary context switches, and those during which the regime
@@ -305,20 +305,21 @@ def show(context, trials, wrong, docs):
         tables = "\n".join(f"**R{line[1:]}**\n\n{goals_table(goals, times, n_all)}"
                            for line, times in ((regime_line(regime, times_in(regime, trials)),
                                                 times_in(regime, trials)) for regime in regimes))
-        document.write(docs, times_in(regimes[0], trials), machine, tables)
+        document.write(*docs, times_in(regimes[0], trials), machine, tables)
 
 
 def main():
     path, *options = sys.argv[1:] or [None]
-    if path is None or (options and (options[0] != "--docs" or len(options) != 2)):
-        print("usage: report.py RESULTS.json [--docs FOLDER]", file=sys.stderr)
+    if path is None or (options and (options[0] != "--docs" or len(options) != 3
+                                     or options[2] not in ("figures", "native"))):
+        print("usage: report.py RESULTS.json [--docs FOLDER figures|native]", file=sys.stderr)
         return 2
     try:
         context, trials, wrong = read(path)
     except (OSError, ValueError, KeyError) as error:
         print(f"report.py: {path}: expected results of crossvm-bench: {error!r}", file=sys.stderr)
         return 2
-    show(context, trials, wrong, options[1] if options else None)
+    show(context, trials, wrong, options[1:])
     return 1 if wrong else 0
 
 

@@ -3,7 +3,8 @@
 #
 # Installs what is missing (as root), builds the benchmarks with -O3 -DNDEBUG, runs them, and prints
 # each goal with what was measured. The results stay in the build directory: results.json. A run of
-# all cases, with 30 trials or more, also writes the figures of docs/PERFORMANCE.md and its plots.
+# all cases against the peers, with 30 trials or more, also writes the figures of
+# docs/PERFORMANCE.md and its plots; with --native, its part on that.
 #
 #   sh bench/run.sh            against liburcu
 #   sh bench/run.sh --peers    also against ck, DPDK, Boost and moodycamel, from Debian's packages
@@ -58,14 +59,17 @@ fi
 trials=${trials:-100}
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-# Few trials, or few cases, do not go into the document.
+# Few trials, few cases, or few rivals do not go into the document.
 docs=
-[ "$trials" -lt 30 ] || [ "$filter" != . ] || docs=$top/docs
+[ "$trials" -lt 30 ] || [ "$filter" != . ] || [ $peers = OFF ] || docs=$top/docs
+part=figures
+[ $native = OFF ] || part=native
 build=${CROSSVM_BENCH_DIR:-$top/build/bench}
 mkdir -p "$build"
 build=$(cd "$build" && pwd)
 
-# Debian's package for each thing that is needed, and how its presence is seen.
+. "$top/tests/packages.sh"
+
 packages() {
     cat <<LIST
 gcc command -v ${CC:-gcc}
@@ -88,20 +92,7 @@ libconcurrentqueue-dev test -e /usr/include/concurrentqueue/concurrentqueue.h
 LIST
 }
 
-missing=$(packages | while read -r package probe; do
-    sh -c "$probe" >/dev/null 2>&1 || echo "$package"
-done | tr '\n' ' ')
-if [ -n "$missing" ]; then
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        echo "run.sh: as root: apt-get install $missing" >&2
-        exit 2
-    fi
-    echo "installing: $missing"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
-    # shellcheck disable=SC2086
-    apt-get install -y -qq --no-install-recommends $missing >/dev/null
-fi
+install packages || exit 2
 
 echo "== building"
 cmake -S "$top" -B "$build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER="${CC:-gcc}" \
@@ -129,5 +120,5 @@ if [ $status != 0 ]; then
     echo "run.sh: crossvm-bench failed" >&2
 fi
 [ $status = 0 ] || docs=
-python3 -B "$top/bench/report.py" "$results" ${docs:+--docs "$docs"} || status=1
+python3 -B "$top/bench/report.py" "$results" ${docs:+--docs "$docs" $part} || status=1
 exit $status

@@ -4,7 +4,7 @@
  * peers'. A file defines for its own, WHO, as inline functions:
  *
  *   void *WHO_prepare(const struct bench_case *)
- *   bool WHO_read(TYPE *, unsigned reader, unsigned char *dst)     false: not consistent, or not new
+ *   bool WHO_read(TYPE *, unsigned reader, unsigned char *dst, size_t len)   false: not consistent
  *   void WHO_write(TYPE *, const unsigned char *src)
  *
  * and then SNAPSHOT_LOOPS(WHO, TYPE), SNAPSHOT_CASES(NAME, WHO). A state's number stands at its
@@ -64,16 +64,21 @@ BENCH_INLINE uint64_t snapshot_wrong(const unsigned char *state, size_t len)
 #define SNAPSHOT_LOOPS(WHO, TYPE, TORN)                                   \
     static uint64_t WHO##_reader(const struct bench_turn *turn)           \
     {                                                                     \
+        /* In registers, as an application has them. */                   \
         TYPE *state = (TYPE *)turn->state;                                \
-        unsigned char *dst = state->own.dst[turn->side];                  \
+        const unsigned side = turn->side;                                 \
+        const size_t len = state->own.len;                                \
+        unsigned char *dst = state->own.dst[side];                        \
         uint64_t wrong = 0;                                               \
-        for (uint64_t i = 0; i < turn->n; i++) {                          \
+        for (uint64_t left = turn->n; left != 0; left--) {                \
             unsigned tries = 0;                                           \
-            while (!WHO##_read(state, turn->side, dst)) {                 \
+            while (!WHO##_read(state, side, dst, len)) {                  \
                 bench_retry(&tries);                                      \
             }                                                             \
             SNAPSHOT_USED(dst);                                           \
-            wrong |= (TORN) ? 0 : snapshot_wrong(dst, state->own.len);    \
+            uint64_t mixture = snapshot_wrong(dst, len);                  \
+            SNAPSHOT_USED(mixture);                                       \
+            wrong |= (TORN) ? 0 : mixture;                                \
         }                                                                 \
         return wrong;                                                     \
     }                                                                     \

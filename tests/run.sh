@@ -42,7 +42,8 @@ build=${CROSSVM_BUILD_DIR:-$top/build/tests}
 mkdir -p "$build"
 build=$(cd "$build" && pwd)
 
-# Debian's package for each thing that is needed, and how its presence is seen.
+. "$top/tests/packages.sh"
+
 quick_packages() {
     cat <<'LIST'
 gcc command -v gcc
@@ -94,35 +95,6 @@ ninja-build command -v ninja
 doxygen command -v doxygen
 spin command -v spin
 LIST
-}
-
-missing_packages() {
-    while read -r package probe; do
-        sh -c "$probe" >/dev/null 2>&1 || echo "$package"
-    done
-}
-
-# install LIST: what of it is missing; answers 1 if something still is.
-install() {
-    missing=$("$1" | missing_packages | tr '\n' ' ')
-    [ -n "$missing" ] || return 0
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        echo "run.sh: as root: apt-get install $missing" >&2
-        return 1
-    fi
-    echo "installing: $missing"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
-    # shellcheck disable=SC2086
-    apt-get install -y -qq --no-install-recommends $missing >/dev/null && return 0
-    # One that cannot be had takes all others with it: each by itself.
-    failed=""
-    for package in $missing; do
-        apt-get install -y -qq --no-install-recommends "$package" >/dev/null ||
-            failed="$failed $package"
-    done
-    [ -z "$failed" ] || echo "run.sh: could not be installed:$failed" >&2
-    [ -z "$failed" ]
 }
 
 install quick_packages || exit 2

@@ -10,10 +10,10 @@ struct raw {
     unsigned char *shared;
 };
 
-BENCH_INLINE bool raw_read(struct raw *state, unsigned reader, unsigned char *dst)
+BENCH_INLINE bool raw_read(struct raw *state, unsigned reader, unsigned char *dst, size_t len)
 {
     (void)reader;
-    memcpy(dst, state->shared, state->own.len);
+    memcpy(dst, state->shared, len);
     return true;
 }
 

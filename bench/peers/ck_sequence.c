@@ -30,7 +30,7 @@ BENCH_INLINE unsigned ck_read_begin(const struct ck_sequence *sequence)
     return version;
 }
 
-BENCH_INLINE bool ck_read(struct ck_state *state, unsigned reader, unsigned char *dst)
+BENCH_INLINE bool ck_read(struct ck_state *state, unsigned reader, unsigned char *dst, size_t len)
 {
     (void)reader;
     for (unsigned i = 0; i < TRIES; i++) {
@@ -38,13 +38,13 @@ BENCH_INLINE bool ck_read(struct ck_state *state, unsigned reader, unsigned char
         if ((version & 1) != 0) {
             continue;
         }
-        memcpy(dst, state->shared, state->own.len);
+        memcpy(dst, state->shared, len);
         SNAPSHOT_USED(dst);
         if (!ck_sequence_read_retry(&state->sequence, version)) {
             return true;
         }
     }
-    snapshot_number(dst, 0, state->own.len);
+    snapshot_number(dst, 0, len);
     return true;
 }
 
