@@ -8,7 +8,8 @@
  *
  *   strict   relaxed atomic words: free of races under C11, on every target, and the path under
  *            every sanitizer, model checker and hook
- *   fast     assembly for x86-64 (SSE2, AVX2) and aarch64, behind crossvm_copy_in and _out;
+ *   fast     assembly for x86-64 and aarch64, behind crossvm_copy_in and _out: SSE2, and AVX2 from
+ *            256 bytes on, for which a hosted program asks the processor at run time;
  *            CROSSVM_STRICT_C11 takes the strict path instead
  *   device   aligned 32-bit volatile words, for uncached mappings that fault on anything else
  *
@@ -57,6 +58,13 @@ struct __attribute__((__may_alias__)) crossvm_i_unit {
 
 #define CROSSVM_I_UNIT sizeof(struct crossvm_i_unit)
 
+/* A model checker is given the plain loop. */
+#if defined(CROSSVM_MODEL)
+#define CROSSVM_I_UNROLL 0
+#else
+#define CROSSVM_I_UNROLL 1
+#endif
+
 CROSSVM_ALWAYS_INLINE CROSSVM_I_UNIT_BITS crossvm_i_unit_load(const struct crossvm_i_unit *unit)
 {
 #if CROSSVM_I_NATIVE_ATOMICS
@@ -74,6 +82,35 @@ CROSSVM_ALWAYS_INLINE void crossvm_i_unit_store(struct crossvm_i_unit *unit,
 #else
     ((volatile struct crossvm_i_unit *)unit)->bits = value;
 #endif
+}
+
+/* One whole unit. */
+CROSSVM_ALWAYS_INLINE void crossvm_i_unit_in(unsigned char *to, const struct crossvm_i_unit *unit)
+{
+    CROSSVM_I_UNIT_BITS value = crossvm_i_unit_load(unit);
+    __builtin_memcpy(to, &value, CROSSVM_I_UNIT);
+}
+
+/* Two loads; on x86-64 one store, of which there is one a cycle. */
+CROSSVM_ALWAYS_INLINE void crossvm_i_two_units_in(unsigned char *to,
+                                                  const struct crossvm_i_unit *unit)
+{
+#if defined(__x86_64__) && defined(__SSE2__) && !defined(CROSSVM_MODEL)
+    CROSSVM_I_UNIT_BITS value __attribute__((__vector_size__(2 * CROSSVM_I_UNIT))) = {
+        crossvm_i_unit_load(unit), crossvm_i_unit_load(unit + 1)};
+    __builtin_memcpy(to, &value, sizeof(value));
+#else
+    crossvm_i_unit_in(to, unit);
+    crossvm_i_unit_in(to + CROSSVM_I_UNIT, unit + 1);
+#endif
+}
+
+CROSSVM_ALWAYS_INLINE void crossvm_i_unit_out(struct crossvm_i_unit *unit,
+                                              const unsigned char *from)
+{
+    CROSSVM_I_UNIT_BITS value;
+    __builtin_memcpy(&value, from, CROSSVM_I_UNIT);
+    crossvm_i_unit_store(unit, value);
 }
 
 /* Part of one unit (len is below it), between private memory and a private copy of the unit. */
@@ -111,21 +148,16 @@ CROSSVM_INLINE void crossvm_copy_in_strict(void *dst, const void *src, size_t le
         to += part;
         len -= part;
     }
-#if !defined(CROSSVM_MODEL)
-    for (; len >= 4 * CROSSVM_I_UNIT; len -= 4 * CROSSVM_I_UNIT) {
-        CROSSVM_I_UNIT_BITS four[4];
-        four[0] = crossvm_i_unit_load(unit);
-        four[1] = crossvm_i_unit_load(unit + 1);
-        four[2] = crossvm_i_unit_load(unit + 2);
-        four[3] = crossvm_i_unit_load(unit + 3);
-        __builtin_memcpy(to, four, sizeof(four));
-        unit += 4;
-        to += sizeof(four);
+    for (; CROSSVM_I_UNROLL && len >= 8 * CROSSVM_I_UNIT; len -= 8 * CROSSVM_I_UNIT) {
+        crossvm_i_two_units_in(to, unit);
+        crossvm_i_two_units_in(to + 2 * CROSSVM_I_UNIT, unit + 2);
+        crossvm_i_two_units_in(to + 4 * CROSSVM_I_UNIT, unit + 4);
+        crossvm_i_two_units_in(to + 6 * CROSSVM_I_UNIT, unit + 6);
+        unit += 8;
+        to += 8 * CROSSVM_I_UNIT;
     }
-#endif
     for (; len >= CROSSVM_I_UNIT; len -= CROSSVM_I_UNIT) {
-        value = crossvm_i_unit_load(unit);
-        __builtin_memcpy(to, &value, CROSSVM_I_UNIT);
+        crossvm_i_unit_in(to, unit);
         unit++;
         to += CROSSVM_I_UNIT;
     }
@@ -153,21 +185,20 @@ CROSSVM_INLINE void crossvm_copy_out_strict(void *dst, const void *src, size_t l
         from += part;
         len -= part;
     }
-#if !defined(CROSSVM_MODEL)
-    for (; len >= 4 * CROSSVM_I_UNIT; len -= 4 * CROSSVM_I_UNIT) {
-        CROSSVM_I_UNIT_BITS four[4];
-        __builtin_memcpy(four, from, sizeof(four));
-        crossvm_i_unit_store(unit, four[0]);
-        crossvm_i_unit_store(unit + 1, four[1]);
-        crossvm_i_unit_store(unit + 2, four[2]);
-        crossvm_i_unit_store(unit + 3, four[3]);
-        unit += 4;
-        from += sizeof(four);
+    for (; CROSSVM_I_UNROLL && len >= 8 * CROSSVM_I_UNIT; len -= 8 * CROSSVM_I_UNIT) {
+        crossvm_i_unit_out(unit, from);
+        crossvm_i_unit_out(unit + 1, from + CROSSVM_I_UNIT);
+        crossvm_i_unit_out(unit + 2, from + 2 * CROSSVM_I_UNIT);
+        crossvm_i_unit_out(unit + 3, from + 3 * CROSSVM_I_UNIT);
+        crossvm_i_unit_out(unit + 4, from + 4 * CROSSVM_I_UNIT);
+        crossvm_i_unit_out(unit + 5, from + 5 * CROSSVM_I_UNIT);
+        crossvm_i_unit_out(unit + 6, from + 6 * CROSSVM_I_UNIT);
+        crossvm_i_unit_out(unit + 7, from + 7 * CROSSVM_I_UNIT);
+        unit += 8;
+        from += 8 * CROSSVM_I_UNIT;
     }
-#endif
     for (; len >= CROSSVM_I_UNIT; len -= CROSSVM_I_UNIT) {
-        __builtin_memcpy(&value, from, CROSSVM_I_UNIT);
-        crossvm_i_unit_store(unit, value);
+        crossvm_i_unit_out(unit, from);
         unit++;
         from += CROSSVM_I_UNIT;
     }
@@ -249,42 +280,52 @@ CROSSVM_INLINE void crossvm_copy_out_device(void *dst, const void *src, size_t l
 
 #if CROSSVM_I_COPY_FAST
 
-/* One block of CROSSVM_I_BLOCK bytes, and 16 bytes; any alignment on either side. */
-#if defined(__AVX2__)
-#define CROSSVM_I_BLOCK 128u
-CROSSVM_ALWAYS_INLINE void crossvm_i_block(void *dst, const void *src)
+/* 16 bytes and 64 bytes; any alignment on either side. */
+#if defined(__x86_64__)
+#if defined(__AVX__)
+#define CROSSVM_I_MOVE "vmovdqu "
+#else
+#define CROSSVM_I_MOVE "movdqu "
+#endif
+/* clang-format off */
+#define CROSSVM_I_MOVE_16 \
+    CROSSVM_I_MOVE "(%1), %%xmm0\n\t" \
+    CROSSVM_I_MOVE "%%xmm0, (%0)"
+#define CROSSVM_I_MOVE_64 \
+    CROSSVM_I_MOVE "  (%1), %%xmm0\n\t" \
+    CROSSVM_I_MOVE "16(%1), %%xmm1\n\t" \
+    CROSSVM_I_MOVE "32(%1), %%xmm2\n\t" \
+    CROSSVM_I_MOVE "48(%1), %%xmm3\n\t" \
+    CROSSVM_I_MOVE "%%xmm0,   (%0)\n\t" \
+    CROSSVM_I_MOVE "%%xmm1, 16(%0)\n\t" \
+    CROSSVM_I_MOVE "%%xmm2, 32(%0)\n\t" \
+    CROSSVM_I_MOVE "%%xmm3, 48(%0)"
+/* clang-format on */
+
+CROSSVM_ALWAYS_INLINE void crossvm_i_copy_16(void *dst, const void *src)
 {
-    __asm__ volatile("vmovdqu   (%1), %%ymm0\n\t"
-                     "vmovdqu 32(%1), %%ymm1\n\t"
-                     "vmovdqu 64(%1), %%ymm2\n\t"
-                     "vmovdqu 96(%1), %%ymm3\n\t"
-                     "vmovdqu %%ymm0,   (%0)\n\t"
-                     "vmovdqu %%ymm1, 32(%0)\n\t"
-                     "vmovdqu %%ymm2, 64(%0)\n\t"
-                     "vmovdqu %%ymm3, 96(%0)"
-                     :
-                     : "r"(dst), "r"(src)
-                     : "xmm0", "xmm1", "xmm2", "xmm3", "memory");
+    __asm__ volatile(CROSSVM_I_MOVE_16 : : "r"(dst), "r"(src) : "xmm0", "memory");
 }
-#elif defined(__x86_64__)
-#define CROSSVM_I_BLOCK 64u
-CROSSVM_ALWAYS_INLINE void crossvm_i_block(void *dst, const void *src)
+
+CROSSVM_ALWAYS_INLINE void crossvm_i_copy_64(void *dst, const void *src)
 {
-    __asm__ volatile("movdqu   (%1), %%xmm0\n\t"
-                     "movdqu 16(%1), %%xmm1\n\t"
-                     "movdqu 32(%1), %%xmm2\n\t"
-                     "movdqu 48(%1), %%xmm3\n\t"
-                     "movdqu %%xmm0,   (%0)\n\t"
-                     "movdqu %%xmm1, 16(%0)\n\t"
-                     "movdqu %%xmm2, 32(%0)\n\t"
-                     "movdqu %%xmm3, 48(%0)"
+    __asm__ volatile(CROSSVM_I_MOVE_64
                      :
                      : "r"(dst), "r"(src)
                      : "xmm0", "xmm1", "xmm2", "xmm3", "memory");
 }
 #else
-#define CROSSVM_I_BLOCK 64u
-CROSSVM_ALWAYS_INLINE void crossvm_i_block(void *dst, const void *src)
+CROSSVM_ALWAYS_INLINE void crossvm_i_copy_16(void *dst, const void *src)
+{
+    uint64_t a, b;
+    __asm__ volatile("ldp %0, %1, [%3]\n\t"
+                     "stp %0, %1, [%2]"
+                     : "=&r"(a), "=&r"(b)
+                     : "r"(dst), "r"(src)
+                     : "memory");
+}
+
+CROSSVM_ALWAYS_INLINE void crossvm_i_copy_64(void *dst, const void *src)
 {
     uint64_t a, b, c, d, e, f, g, h;
     __asm__ volatile("ldp %0, %1, [%9]\n\t"
@@ -302,60 +343,98 @@ CROSSVM_ALWAYS_INLINE void crossvm_i_block(void *dst, const void *src)
 }
 #endif
 
-/* Code behind us that knows no AVX is slow while the upper halves of the registers are in use. */
-CROSSVM_ALWAYS_INLINE void crossvm_i_blocks_done(void)
-{
+/* Whether the processor has AVX2: asked at run time where the compiler's flags do not say so, as a
+ * distribution's do not. Kernels and freestanding code have no one to ask. */
 #if defined(__AVX2__)
-    __asm__ volatile("vzeroupper" ::
-                         : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-                           "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+#define CROSSVM_I_AVX2 1
+#elif defined(__x86_64__) && __STDC_HOSTED__ && !defined(__KERNEL__)
+#define CROSSVM_I_AVX2 __builtin_cpu_supports("avx2")
 #endif
-}
 
-CROSSVM_ALWAYS_INLINE void crossvm_i_sixteen(void *dst, const void *src)
-{
-#if defined(__AVX__)
-    __asm__ volatile("vmovdqu (%1), %%xmm0\n\t"
-                     "vmovdqu %%xmm0, (%0)"
-                     :
-                     : "r"(dst), "r"(src)
-                     : "xmm0", "memory");
-#elif defined(__x86_64__)
-    __asm__ volatile("movdqu (%1), %%xmm0\n\t"
-                     "movdqu %%xmm0, (%0)"
-                     :
-                     : "r"(dst), "r"(src)
-                     : "xmm0", "memory");
-#else
-    uint64_t a, b;
-    __asm__ volatile("ldp %0, %1, [%3]\n\t"
-                     "stp %0, %1, [%2]"
-                     : "=&r"(a), "=&r"(b)
-                     : "r"(dst), "r"(src)
-                     : "memory");
-#endif
-}
+#if defined(CROSSVM_I_AVX2)
+#define CROSSVM_I_WIDE_MIN 256u
 
-/* Both directions are the same instructions. Leaves fewer than 16 bytes; says how many. */
-CROSSVM_ALWAYS_INLINE size_t crossvm_i_copy_fast(void *dst, const void *src, size_t len)
+/* len bytes, from 128 on, by 128: the last 128 overlap those before. */
+CROSSVM_ALWAYS_INLINE void crossvm_i_copy_wide(void *dst, const void *src, size_t len)
 {
     unsigned char *to = (unsigned char *)dst;
     const unsigned char *from = (const unsigned char *)src;
-    bool blocks = len >= CROSSVM_I_BLOCK;
-    for (; len >= CROSSVM_I_BLOCK; len -= CROSSVM_I_BLOCK) {
-        crossvm_i_block(to, from);
-        to += CROSSVM_I_BLOCK;
-        from += CROSSVM_I_BLOCK;
+    size_t left = len - 128;
+    /* Code behind us that knows no AVX is slow while upper halves are in use: vzeroupper. */
+    __asm__ volatile("1:\n\t"
+                     "vmovdqu   (%1), %%ymm0\n\t"
+                     "vmovdqu 32(%1), %%ymm1\n\t"
+                     "vmovdqu 64(%1), %%ymm2\n\t"
+                     "vmovdqu 96(%1), %%ymm3\n\t"
+                     "vmovdqu %%ymm0,   (%0)\n\t"
+                     "vmovdqu %%ymm1, 32(%0)\n\t"
+                     "vmovdqu %%ymm2, 64(%0)\n\t"
+                     "vmovdqu %%ymm3, 96(%0)\n\t"
+                     "sub $-128, %0\n\t"
+                     "sub $-128, %1\n\t"
+                     "sub $128, %2\n\t"
+                     "ja 1b\n\t"
+                     "vmovdqu   (%1,%2), %%ymm0\n\t"
+                     "vmovdqu 32(%1,%2), %%ymm1\n\t"
+                     "vmovdqu 64(%1,%2), %%ymm2\n\t"
+                     "vmovdqu 96(%1,%2), %%ymm3\n\t"
+                     "vmovdqu %%ymm0,   (%0,%2)\n\t"
+                     "vmovdqu %%ymm1, 32(%0,%2)\n\t"
+                     "vmovdqu %%ymm2, 64(%0,%2)\n\t"
+                     "vmovdqu %%ymm3, 96(%0,%2)\n\t"
+                     "vzeroupper"
+                     : "+r"(to), "+r"(from), "+r"(left)
+                     :
+                     : "cc", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
+                       "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+                       "xmm15");
+}
+#endif
+
+/* len bytes, from 16 on. The last step overlaps the one before, so that no few bytes are left. */
+CROSSVM_NOINLINE void crossvm_i_copy_any(void *dst, const void *src, size_t len)
+{
+    unsigned char *to = (unsigned char *)dst;
+    const unsigned char *from = (const unsigned char *)src;
+    if (len >= 64) {
+        for (; len > 64; len -= 64) {
+            crossvm_i_copy_64(to, from);
+            to += 64;
+            from += 64;
+        }
+        crossvm_i_copy_64(to + len - 64, from + len - 64);
+        return;
     }
-    if (blocks) {
-        crossvm_i_blocks_done();
-    }
-    for (; len >= 16; len -= 16) {
-        crossvm_i_sixteen(to, from);
+    for (; len > 16; len -= 16) {
+        crossvm_i_copy_16(to, from);
         to += 16;
         from += 16;
     }
-    return len;
+    crossvm_i_copy_16(to + len - 16, from + len - 16);
+}
+
+/* The same, in both directions; the usual lengths cost no call. false: fewer bytes, none copied. */
+CROSSVM_ALWAYS_INLINE bool crossvm_i_copy_fast(void *dst, const void *src, size_t len)
+{
+    if (len >= 64 && len <= 128) {
+        crossvm_i_copy_64(dst, src);
+        if (CROSSVM_UNLIKELY(len != 64)) {
+            crossvm_i_copy_64((unsigned char *)dst + len - 64,
+                              (const unsigned char *)src + len - 64);
+        }
+        return true;
+    }
+#if defined(CROSSVM_I_AVX2)
+    if (CROSSVM_LIKELY(len >= CROSSVM_I_WIDE_MIN && CROSSVM_I_AVX2)) {
+        crossvm_i_copy_wide(dst, src, len);
+        return true;
+    }
+#endif
+    if (len >= 16) {
+        crossvm_i_copy_any(dst, src, len);
+        return true;
+    }
+    return false;
 }
 
 #endif
@@ -364,35 +443,31 @@ CROSSVM_ALWAYS_INLINE size_t crossvm_i_copy_fast(void *dst, const void *src, siz
 
 /* Copies len bytes from shared src to private dst by this build's fastest path.
  * Bounded by len; src may change meanwhile, then dst holds a mixture, and the caller's edges say
- * so. Each byte is taken once and dst is the caller's own: judge dst, never src. */
+ * so. dst is the caller's own: judge dst, never src. */
 CROSSVM_INLINE void crossvm_copy_in(void *dst, const void *src, size_t len)
 {
-    if (len == 0) {
+#if CROSSVM_I_COPY_FAST
+    if (crossvm_i_copy_fast(dst, src, len)) {
         return;
     }
-#if CROSSVM_I_COPY_FAST
-    size_t left = crossvm_i_copy_fast(dst, src, len);
-    dst = (unsigned char *)dst + (len - left);
-    src = (const unsigned char *)src + (len - left);
-    len = left;
 #endif
-    crossvm_copy_in_strict(dst, src, len);
+    if (len != 0) {
+        crossvm_copy_in_strict(dst, src, len);
+    }
 }
 
 /* Copies len bytes from private src to shared dst by this build's fastest path. Bounded by len.
  * Only the one writer of those bytes may call it. */
 CROSSVM_INLINE void crossvm_copy_out(void *dst, const void *src, size_t len)
 {
-    if (len == 0) {
+#if CROSSVM_I_COPY_FAST
+    if (crossvm_i_copy_fast(dst, src, len)) {
         return;
     }
-#if CROSSVM_I_COPY_FAST
-    size_t left = crossvm_i_copy_fast(dst, src, len);
-    dst = (unsigned char *)dst + (len - left);
-    src = (const unsigned char *)src + (len - left);
-    len = left;
 #endif
-    crossvm_copy_out_strict(dst, src, len);
+    if (len != 0) {
+        crossvm_copy_out_strict(dst, src, len);
+    }
 }
 
 /* ---- memory that is the caller's alone for the moment ------------------------------------ */

@@ -226,39 +226,52 @@ CROSSVM_INLINE bool crossvm_i_granule_ok(uint32_t granule)
 
 /* ---- names ------------------------------------------------------------------------------- */
 
-/* Eight bytes of a name. */
+/* Eight bytes of a name, the first one lowest. */
 CROSSVM_ALWAYS_INLINE uint64_t crossvm_i_name_part(const char *at)
 {
     uint64_t part;
     __builtin_memcpy(&part, at, sizeof(part));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    part = __builtin_bswap64(part);
+#endif
     return part;
 }
 
-CROSSVM_ALWAYS_INLINE bool crossvm_i_name_char(unsigned char c)
+/* Eight times the same byte: a constant, because small cores multiply by a library call. */
+#define CROSSVM_I_EACH(byte) (0x0101010101010101u * (uint64_t)(byte))
+
+/* Of each byte of a word, the top bit: whether it lies in a range below 128.
+ * to_first, to_last: CROSSVM_I_EACH(128 - first), (127 - last). */
+CROSSVM_ALWAYS_INLINE uint64_t crossvm_i_name_range(uint64_t part, uint64_t to_first,
+                                                    uint64_t to_last)
 {
-    /* One bit for each of A-Z a-z 0-9 . _ / - */
-    static const uint32_t allowed[4] = {0, 0x03ffe000u, 0x87fffffeu, 0x07fffffeu};
-    return c < 128 && (allowed[c / 32] >> c % 32 & 1) != 0;
+    const uint64_t low = part & CROSSVM_I_EACH(127);
+    return (low + to_first) & ~(low + to_last) & ~part & CROSSVM_I_EACH(128);
 }
 
-/* Judges a 48-byte name: allowed characters, then zeros to the end. */
+#define CROSSVM_I_NAME_RANGE(part, first, last) \
+    crossvm_i_name_range((part), CROSSVM_I_EACH(128 - (first)), CROSSVM_I_EACH(127 - (last)))
+
+/* Judges a 48-byte name: A-Z a-z 0-9 . _ / -, 1 to 47 of them, then zeros to the end. */
 CROSSVM_INLINE bool crossvm_i_name_ok(const char name[CROSSVM_NAME_LEN])
 {
     uint64_t behind = 0;
-    size_t len = 0;
-    while (len < CROSSVM_NAME_LEN && crossvm_i_name_char((unsigned char)name[len])) {
-        len++;
+    bool ended = false;
+    for (size_t i = 0; i < CROSSVM_NAME_LEN; i += 8) {
+        uint64_t part = crossvm_i_name_part(name + i);
+        if (ended) {
+            behind |= part;
+            continue;
+        }
+        uint64_t good = CROSSVM_I_NAME_RANGE(part, '-', '9') |
+                        CROSSVM_I_NAME_RANGE(part, 'A', 'Z') |
+                        CROSSVM_I_NAME_RANGE(part, '_', '_') | CROSSVM_I_NAME_RANGE(part, 'a', 'z');
+        uint64_t bad = ~good & CROSSVM_I_EACH(128);
+        /* The lowest bit set stands in the first byte that is no name's. */
+        behind |= part & ~(((bad & (~bad + 1)) >> 7) - 1);
+        ended = bad != 0;
     }
-    if (len == 0 || len == CROSSVM_NAME_LEN) {
-        return false;
-    }
-    for (; len % 8 != 0; len++) {
-        behind |= (unsigned char)name[len];
-    }
-    for (; len < CROSSVM_NAME_LEN; len += 8) {
-        behind |= crossvm_i_name_part(name + len);
-    }
-    return behind == 0;
+    return ended && behind == 0 && name[0] != 0;
 }
 
 /* Widens a C string to 48 zero-filled bytes. */
@@ -758,6 +771,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_find(struct crossvm_region *
     struct crossvm_chunk found;
     uint32_t times = 0;
     int status = CROSSVM_TORN;
+    __builtin_memset(&found, 0, sizeof(found));
     if (crossvm_i_name_set(key, name) != CROSSVM_OK) {
         return CROSSVM_INVALID;
     }

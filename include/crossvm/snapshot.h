@@ -62,7 +62,9 @@ struct crossvm_snapshot_reader {
     const unsigned char *base;  /* of the region */
     uint32_t payload_len;       /* room in a slot */
     uint64_t last;              /* the version that was read last, 0 = none */
-    struct crossvm_fault fault; /* why it answers CORRUPT */
+    size_t again_len;           /* its length, 0 = it is not to be copied again without a look */
+    struct crossvm_snapshot_view again; /* as it was opened */
+    struct crossvm_fault fault;         /* why it answers CORRUPT */
 };
 
 /* The writer's handle. */
@@ -112,6 +114,7 @@ CROSSVM_INLINE int crossvm_i_snapshot_fault(struct crossvm_snapshot_reader *read
                                             const void *where, uint64_t value, uint32_t rule)
 {
     uint64_t off = (uint64_t)((const unsigned char *)where - reader->base);
+    reader->again_len = 0;
     return crossvm_i_fault(&reader->fault, off, value, rule);
 }
 
@@ -218,6 +221,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_done(
         return 0;
     }
     reader->last = view->info.version;
+    reader->again_len = 0;
     return 1;
 }
 
@@ -254,35 +258,74 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_read_parts(
     return status;
 }
 
+/* The version after the last one is on its way while `latest` is. */
+CROSSVM_INLINE void crossvm_i_snapshot_expect(const struct crossvm_snapshot_reader *reader)
+{
+    const struct crossvm_slot_shm *next =
+        crossvm_i_slot(&reader->slots, (uint32_t)reader->last + 1);
+    if (!reader->slots.device) {
+        crossvm_cpu_prefetch(next);
+        crossvm_cpu_prefetch(next + 1);
+    }
+}
+
+/* Every case of crossvm_snapshot_reader_read. What it opens stays open for the next call. */
+CROSSVM_NOINLINE int crossvm_i_snapshot_read(struct crossvm_snapshot_reader *reader, void *dst,
+                                             size_t dst_len, struct crossvm_snapshot_info *info)
+{
+    struct crossvm_snapshot_view *view = &reader->again;
+    uint64_t last = reader->last;
+    int status = CROSSVM_TORN;
+    reader->again_len = 0;
+    for (uint32_t i = 0; i < CROSSVM_SNAPSHOT_TRIES && status == CROSSVM_TORN; i++) {
+        crossvm_i_snapshot_expect(reader);
+        status = crossvm_snapshot_reader_peek(reader, view);
+        if (status == CROSSVM_OK) {
+            size_t len = crossvm_i_min(view->info.len, dst_len);
+            crossvm_i_slots_copy_in(&reader->slots, dst, view->ticket.payload, len);
+            status = crossvm_snapshot_reader_done(reader, view);
+        }
+    }
+    if (status < 0) {
+        return status;
+    }
+    if (info != NULL) {
+        *info = view->info;
+    }
+    if (view->info.len > dst_len) {
+        reader->last = last;
+        return CROSSVM_NO_SPACE;
+    }
+    view->info.missed = 0;
+    reader->again_len = reader->slots.device ? 0 : view->info.len;
+    return status;
+}
+
 /* Copies the newest version whole, at most dst_len bytes of it: info->len says how many there are.
- * Role, progress, trust, statuses as crossvm_snapshot_reader_read_parts; and NO_SPACE the version
- * is longer than dst_len: info says its length, dst is not to be used, and it does not count as
- * read. */
+ * Role, progress, trust, statuses as crossvm_snapshot_reader_read_parts, with one attempt more
+ * where nothing looks new at first; and NO_SPACE the version is longer than dst_len: info says its
+ * length, dst is not to be used, and it does not count as read. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_read(
     struct crossvm_snapshot_reader *reader, void *dst, size_t dst_len,
     struct crossvm_snapshot_info *info)
 {
-    struct crossvm_snapshot_view view;
-    uint64_t last = reader->last;
-    int status = CROSSVM_TORN;
-    for (uint32_t i = 0; i < CROSSVM_SNAPSHOT_TRIES && status == CROSSVM_TORN; i++) {
-        status = crossvm_snapshot_reader_peek(reader, &view);
-        if (status == CROSSVM_OK) {
-            size_t len = crossvm_i_min(view.info.len, dst_len);
-            crossvm_i_slots_copy_in(&reader->slots, dst, view.ticket.payload, len);
-            status = crossvm_snapshot_reader_done(reader, &view);
+    /* Copies of the handle's own stay in registers, whatever the payload's copy may overwrite. */
+    const struct crossvm_slots slots = reader->slots;
+    const struct crossvm_slot_ticket ticket = reader->again.ticket;
+    const size_t len = reader->again_len;
+    /* Nothing new: the version is still open, and only has to be closed again behind the copy. */
+    if (len - 1 < dst_len &&
+        crossvm_load_relaxed(&slots.control->latest) == (uint32_t)reader->last &&
+        crossvm_load_relaxed(&ticket.slot->len) == len) {
+        crossvm_copy_in(dst, ticket.payload, len);
+        if (crossvm_slots_reader_close(&slots, &ticket) == CROSSVM_OK) {
+            if (info != NULL) {
+                *info = reader->again.info;
+            }
+            return 0;
         }
     }
-    if (status >= 0) {
-        if (info != NULL) {
-            *info = view.info;
-        }
-        if (view.info.len > dst_len) {
-            reader->last = last;
-            return CROSSVM_NO_SPACE;
-        }
-    }
-    return status;
+    return crossvm_i_snapshot_read(reader, dst, dst_len, info);
 }
 
 /* Copies one given version, as long as its slot still holds it: of its slots the writer takes the

@@ -804,9 +804,11 @@ CROSSVM_ALWAYS_INLINE int crossvm_i_spsc_tx_push_n(struct crossvm_spsc_tx *tx, c
     size_t stride = (size_t)crossvm_i_spsc_stride(elem_len);
     crossvm_i_spsc_tx_span(tx, n, &span);
     crossvm_i_spsc_put_run(tx->device, span.first, from, span.n_first, elem_len, stride);
-    crossvm_i_spsc_put_run(tx->device, span.second,
-                           from + crossvm_i_multiply(elem_len, span.n_first), span.n_second,
-                           elem_len, stride);
+    if (CROSSVM_UNLIKELY(span.n_second != 0)) {
+        crossvm_i_spsc_put_run(tx->device, span.second,
+                               from + crossvm_i_multiply(elem_len, span.n_first), span.n_second,
+                               elem_len, stride);
+    }
     crossvm_i_spsc_tx_publish(tx, n);
     crossvm_i_spsc_tx_in_hand(tx);
     return (int)n;
@@ -1399,8 +1401,10 @@ CROSSVM_ALWAYS_INLINE int crossvm_i_spsc_rx_pop_n(struct crossvm_spsc_rx *rx, vo
     size_t stride = (size_t)crossvm_i_spsc_stride(elem_len);
     crossvm_i_spsc_rx_span(rx, n, &span);
     crossvm_i_spsc_take_run(rx->device, to, span.first, span.n_first, elem_len, stride);
-    crossvm_i_spsc_take_run(rx->device, to + crossvm_i_multiply(elem_len, span.n_first),
-                            span.second, span.n_second, elem_len, stride);
+    if (CROSSVM_UNLIKELY(span.n_second != 0)) {
+        crossvm_i_spsc_take_run(rx->device, to + crossvm_i_multiply(elem_len, span.n_first),
+                                span.second, span.n_second, elem_len, stride);
+    }
     crossvm_i_spsc_rx_take(rx, n);
     return (int)n;
 }

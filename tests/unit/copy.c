@@ -3,7 +3,8 @@
  * copy.h: every path copies exactly what was asked for, at every length and alignment, touches
  * nothing outside the words that it may touch, and the device paths use aligned words alone.
  *
- * The same source is built for each path: as it is, with CROSSVM_STRICT_C11, and with -mavx2.
+ * The same source is built for each path: as it is, with CROSSVM_STRICT_C11, with -mavx2, and
+ * freestanding.
  */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE 1
@@ -262,8 +263,8 @@ int main(void)
 {
 #if !CROSSVM_I_COPY_FAST
     printf("path: strict, %zu bytes a word\n", CROSSVM_I_UNIT);
-#elif defined(__AVX2__)
-    printf("path: fast, AVX2\n");
+#elif defined(CROSSVM_I_AVX2)
+    printf("path: fast, %s\n", CROSSVM_I_AVX2 ? "AVX2" : "SSE2");
 #elif defined(__x86_64__)
     printf("path: fast, SSE2\n");
 #else

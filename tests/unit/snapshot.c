@@ -72,6 +72,35 @@ static void versions_count_from_one_and_missed_ones_are_counted(void)
     }
 }
 
+/* A version that was read is copied again from where it was opened; what moves the reader on, or
+ * does not count as a read, is not mistaken for it. */
+static void a_version_that_was_read_is_read_again_and_no_other(void)
+{
+    struct test_snapshot snap;
+    struct crossvm_snapshot_view view;
+    struct crossvm_snapshot_info info;
+    test_snapshot_make(&snap, 4, LEN);
+    CHECK_EQ(crossvm_snapshot_reader_read(&snap.reader, payload, SIZE_MAX, &info), CROSSVM_NOT_YET);
+    CHECK_EQ(test_publish(&snap.writer, 0), CROSSVM_OK);
+    CHECK_EQ(crossvm_snapshot_reader_read(&snap.reader, payload, SIZE_MAX, &info), 1);
+    CHECK_EQ(crossvm_snapshot_reader_read(&snap.reader, payload, 0, &info), 0);
+    CHECK_EQ(info.len, 0);
+    publish_n(&snap, 1);
+    expect_read(&snap.reader, 1, 2, 0);
+    memset(payload, 0, sizeof(payload));
+    expect_read(&snap.reader, 0, 2, 0);
+    CHECK_EQ(crossvm_snapshot_reader_read(&snap.reader, payload, SIZE_MAX, &info), 0);
+    CHECK_EQ(crossvm_snapshot_reader_read(&snap.reader, payload, LEN - 1, &info), CROSSVM_NO_SPACE);
+    CHECK_EQ(info.len, LEN);
+    CHECK_EQ(test_publish(&snap.writer, 50), CROSSVM_OK);
+    CHECK_EQ(crossvm_snapshot_reader_read(&snap.reader, payload, 49, &info), CROSSVM_NO_SPACE);
+    REQUIRE(crossvm_snapshot_reader_peek(&snap.reader, &view) == CROSSVM_OK);
+    CHECK_EQ(crossvm_snapshot_reader_done(&snap.reader, &view), 1);
+    expect_read(&snap.reader, 0, 3, 0);
+    expect_read(&snap.reader, 0, 3, 0);
+    test_snapshot_drop(&snap);
+}
+
 static void the_first_read_of_a_late_reader_has_missed_nothing(void)
 {
     struct test_snapshot snap;
@@ -639,6 +668,7 @@ int main(void)
 {
     CASE(nothing_is_read_before_something_is_published);
     CASE(versions_count_from_one_and_missed_ones_are_counted);
+    CASE(a_version_that_was_read_is_read_again_and_no_other);
     CASE(the_first_read_of_a_late_reader_has_missed_nothing);
     CASE(times_are_the_writers_and_may_be_absent);
     CASE(every_length_up_to_the_slots_is_published);

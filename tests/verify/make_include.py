@@ -68,22 +68,22 @@ DIGEST = [
     ("region.h", "    __builtin_memcpy(raw->name, chunk->name, CROSSVM_NAME_LEN);",
      "    raw->name[0] = (uint8_t)chunk->name[0];"),
     ("region.h", """    uint64_t behind = 0;
-    size_t len = 0;
-    while (len < CROSSVM_NAME_LEN && crossvm_i_name_char((unsigned char)name[len])) {
-        len++;
+    bool ended = false;
+    for (size_t i = 0; i < CROSSVM_NAME_LEN; i += 8) {
+        uint64_t part = crossvm_i_name_part(name + i);
+        if (ended) {
+            behind |= part;
+            continue;
+        }
+        uint64_t good = CROSSVM_I_NAME_RANGE(part, '-', '9') |
+                        CROSSVM_I_NAME_RANGE(part, 'A', 'Z') |
+                        CROSSVM_I_NAME_RANGE(part, '_', '_') | CROSSVM_I_NAME_RANGE(part, 'a', 'z');
+        uint64_t bad = ~good & CROSSVM_I_EACH(128);
+        /* The lowest bit set stands in the first byte that is no name's. */
+        behind |= part & ~(((bad & (~bad + 1)) >> 7) - 1);
+        ended = bad != 0;
     }
-    if (len == 0 || len == CROSSVM_NAME_LEN) {
-        return false;
-    }
-    for (; len % 8 != 0; len++) {
-        behind |= (unsigned char)name[len];
-    }
-    for (; len < CROSSVM_NAME_LEN; len += 8) {
-        behind |= crossvm_i_name_part(name + len);
-    }
-    return behind == 0;""", "    return crossvm_i_name_char((unsigned char)name[0]);"),
-    ("region.h", "    return c < 128 && (allowed[c / 32] >> c % 32 & 1) != 0;",
-     "    (void)allowed;\n    return c != 0;"),
+    return ended && behind == 0 && name[0] != 0;""", "    return name[0] != 0;"),
     ("region.h", """    uint64_t differs = 0;
     for (size_t i = 0; i < CROSSVM_NAME_LEN; i += 8) {
         differs |= crossvm_i_name_part(a + i) ^ crossvm_i_name_part(b + i);
@@ -119,12 +119,38 @@ DIGEST = [
     to->len = from->len;
 }
 
+static inline void crossvm_i_model_ticket_copy(struct crossvm_slot_ticket *to,
+                                               const struct crossvm_slot_ticket *from)
+{
+    to->slot = from->slot;
+    to->payload = from->payload;
+    to->version = from->version;
+    to->mark = from->mark;
+    to->hi = from->hi;
+}
+
+static inline void crossvm_i_model_slots_copy(struct crossvm_slots *to,
+                                              const struct crossvm_slots *from)
+{
+    to->control = from->control;
+    to->first = from->first;
+    to->stride = from->stride;
+    to->n_slots = from->n_slots;
+    to->epoch = from->epoch;
+    to->device = from->device;
+}
+
 /* ---- reader ----"""),
-    ("snapshot.h", """            *info = view.info;
-        }
-        if (view.info.len > dst_len) {""", """            crossvm_i_model_info_copy(info, &view.info);
-        }
-        if (view.info.len > dst_len) {"""),
+    ("snapshot.h", "        *info = view->info;",
+     "        crossvm_i_model_info_copy(info, &view->info);"),
+    ("snapshot.h", "                *info = reader->again.info;",
+     "                crossvm_i_model_info_copy(info, &reader->again.info);"),
+    ("snapshot.h", "    const struct crossvm_slots slots = reader->slots;",
+     "    struct crossvm_slots slots;\n"
+     "    crossvm_i_model_slots_copy(&slots, &reader->slots);"),
+    ("snapshot.h", "    const struct crossvm_slot_ticket ticket = reader->again.ticket;",
+     "    struct crossvm_slot_ticket ticket;\n"
+     "    crossvm_i_model_ticket_copy(&ticket, &reader->again.ticket);"),
     ("snapshot.h", """        view.info.missed = 0;
         if (info != NULL) {
             *info = view.info;""", """        view.info.missed = 0;

@@ -24,6 +24,17 @@ MEASURED_COPY(snapshot_read_4096, snapshot_4096, publish_4096, MANY, 1)
     return crossvm_snapshot_reader_read(&s->state_in, s->out.bytes, LONG_LEN, &s->info);
 }
 
+/* Nothing new. */
+MEASURED_COPY(snapshot_read_again_64, snapshot_64, nothing, MANY, 0)
+{
+    return crossvm_snapshot_reader_read(&s->state_in, s->out.bytes, 64, &s->info);
+}
+
+MEASURED_COPY(snapshot_read_again_4096, snapshot_4096, nothing, MANY, 0)
+{
+    return crossvm_snapshot_reader_read(&s->state_in, s->out.bytes, LONG_LEN, &s->info);
+}
+
 MEASURED_COPY(snapshot_read_version_64, snapshot_64, publish_64, MANY, CROSSVM_OK)
 {
     return crossvm_snapshot_reader_read_version(&s->state_in, s->version, s->out.bytes, 64,

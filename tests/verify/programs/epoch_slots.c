@@ -4,7 +4,7 @@
  * writer of the snapshot, which has come back, makes a call. A reader gets what was there, or STALE,
  * or TORN behind a copy: no cleared or new byte. Nobody is called corrupt, no version absent.
  *
- *   CALL   read, read_version, writer_open
+ *   CALL   read, read_version, writer_open; again: a ticket that was opened before is still open
  *   START  the snapshot's newest version
  *   MODEL_WIDE  the payload's words in use begin a line
  *   WRITES the owner writes the new chunk, too: where the newest slot's length and payload were
@@ -37,6 +37,7 @@ static MODEL_STATE struct crossvm_region regions[3];
 static MODEL_STATE struct crossvm_chunk chunk_old;
 static MODEL_STATE struct crossvm_chunk chunk_new;
 static MODEL_STATE struct crossvm_slots slots;
+static MODEL_STATE struct crossvm_slot_ticket open_ticket;
 static MODEL_STATE struct crossvm_snapshot_writer old_writer;
 static MODEL_STATE struct crossvm_bytes_writer new_writer;
 
@@ -99,6 +100,11 @@ static __attribute__((__unused__)) void call_read_version(void)
     take(crossvm_slots_reader_open_version(&slots, START, &ticket), &ticket);
 }
 
+static __attribute__((__unused__)) void call_again(void)
+{
+    take(CROSSVM_OK, &open_ticket);
+}
+
 /* Version and length may be the 0 of cleared memory. With the version comes that the chunk is gone:
  * what is written then is refused. */
 static __attribute__((__unused__)) void call_writer_open(void)
@@ -148,6 +154,7 @@ static void prepare(void)
     for (uint64_t version = START - 1ull; version <= START; version++) {
         publish(version);
     }
+    assert(crossvm_slots_reader_open(&slots, &open_ticket) == CROSSVM_OK);
 }
 
 static void judge(void)

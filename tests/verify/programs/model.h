@@ -51,6 +51,7 @@ static inline void model_reader(struct crossvm_snapshot_reader *reader, struct m
     reader->base = (const unsigned char *)shm;
     reader->payload_len = MODEL_PAYLOAD_LEN;
     reader->last = 0;
+    reader->again_len = 0;
     reader->fault.off = 0;
     reader->fault.value = 0;
     reader->fault.rule = CROSSVM_RULE_NONE;
