@@ -75,7 +75,7 @@ def draw_peers(path, medians):
     whos = sorted({who for row, place, who in medians.of if place == "threads"
                    and row in dict(PEER_ROWS).values() and who != "crossvm-untyped"},
                   key=lambda who: (who != "crossvm", who))
-    script = HEAD.format(width=900, path=path)
+    script = HEAD.format(width=1100, path=path)
     script += ('set title "Elements a second between two threads"\n'
                'set ylabel "million elements / s"\nset style data histograms\n'
                "set style fill solid 0.9 noborder\nset boxwidth 0.9\nset yrange [0:]\n$data << EOD\n")
