@@ -400,6 +400,24 @@ static void a_fault_stays_on_the_handle(void)
     test_snapshot_drop(&snap);
 }
 
+/* Also when it was found by looking at a version in place. */
+static void a_version_that_was_read_is_not_read_again_behind_a_fault(void)
+{
+    struct test_snapshot snap;
+    struct crossvm_snapshot_view view;
+    test_snapshot_make(&snap, 4, LEN);
+    test_snapshot_restart_at(&snap, 5);
+    const struct words honest = load_words(&snap);
+    struct words words = honest;
+    words.mark = 11;
+    CHECK_EQ(crossvm_snapshot_reader_read(&snap.reader, payload, LEN, NULL), 1);
+    store_words(&snap, &words);
+    CHECK_EQ(crossvm_snapshot_reader_peek(&snap.reader, &view), CROSSVM_CORRUPT);
+    store_words(&snap, &honest);
+    CHECK_EQ(crossvm_snapshot_reader_read(&snap.reader, payload, LEN, NULL), CROSSVM_CORRUPT);
+    test_snapshot_drop(&snap);
+}
+
 static void a_given_version_with_too_much_length_is_corrupt(void)
 {
     struct test_snapshot snap;
@@ -437,6 +455,7 @@ int main(void)
 {
     CASE(wrong_words_are_told_apart_from_right_ones);
     CASE(a_fault_stays_on_the_handle);
+    CASE(a_version_that_was_read_is_not_read_again_behind_a_fault);
     CASE(a_given_version_with_too_much_length_is_corrupt);
     CASE(words_of_other_slots_do_not_matter);
     return check_done();
