@@ -28,10 +28,12 @@
 #define N_TABLES    64u
 #define N_KINDS     2u /* threads, processes */
 #define ARENA_LEN   ((size_t)64 << 20)
-#define BRACKETS    2u   /* a ping-pong before, one after */
-#define PARTS       8u   /* of a ping-pong: the median one counts */
-#define ROUNDS      250u /* of a part; all together take 0.2 ms near, 1 ms far */
-#define TRIAL_GUARD 60u  /* seconds after which a trial hangs */
+#define ARENA_PAGES 8192u /* a trial's memory begins at one of the first so many */
+#define ARENA_STEP  185u  /* pages from trial to trial; odd, so each is one's first page once */
+#define BRACKETS    2u    /* a ping-pong before, one after */
+#define PARTS       8u    /* of a ping-pong: the median one counts */
+#define ROUNDS      250u  /* of a part; all together take 0.2 ms near, 1 ms far */
+#define TRIAL_GUARD 60u   /* seconds after which a trial hangs */
 
 enum {
     STEP_WARM,
@@ -77,6 +79,7 @@ static unsigned n_failed;
 static struct control *control;
 static unsigned char *arena;
 static size_t arena_used;
+static uint32_t arena_page; /* the first one of this trial */
 static cpu_set_t allowed;
 static pthread_t threads[BENCH_MAX_SIDES];
 static pid_t processes[BENCH_MAX_SIDES];
@@ -377,7 +380,10 @@ static void prepare(const struct bench_case *self)
     for (unsigned step = 0; step < N_STEPS; step++) {
         control->n_working[step].value = self->n_sides - self->n_background;
     }
-    arena_used = 0;
+    /* Where memory lies in the machine decides a third of some figures, and stays as it is for as
+     * long as the program runs: so each trial gets other pages. */
+    arena_page = (arena_page + ARENA_STEP) % ARENA_PAGES;
+    arena_used = (size_t)arena_page * 4096;
     control->now = self;
     control->state = self->prepare(self);
     control->n_parties = parties(self);
