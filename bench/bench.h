@@ -30,6 +30,7 @@ extern "C" {
 #define BENCH_INLINE         static inline __attribute__((always_inline))
 #define BENCH_MAX_SIDES      8u
 #define BENCH_LINE           128u /* writers stand this far apart */
+#define BENCH_PAGE           4096u
 #define BENCH_ALIGNED(bytes) __attribute__((aligned(bytes)))
 
 /* What one side does in one step. */

@@ -136,7 +136,7 @@ BENCH_INLINE uint64_t queue_wrong_run(const void *first, size_t stride, uint64_t
         TYPE *queue = (TYPE *)turn->state;                                     \
         struct {                                                               \
             struct element_##LEN at[QUEUE_BATCH_LEN];                          \
-        } BENCH_ALIGNED(4096) batch = {{{{0}}}};                               \
+        } BENCH_ALIGNED(BENCH_PAGE) batch = {{{{0}}}};                         \
         uint64_t end = turn->first + turn->n;                                  \
         for (uint64_t i = turn->first; i != end; i += QUEUE_BATCH_LEN) {       \
             unsigned tries = 0;                                                \
@@ -158,7 +158,7 @@ BENCH_INLINE uint64_t queue_wrong_run(const void *first, size_t stride, uint64_t
         TYPE *queue = (TYPE *)turn->state;                                     \
         struct {                                                               \
             struct element_##LEN at[QUEUE_BATCH_LEN];                          \
-        } BENCH_ALIGNED(4096) batch = {{{{0}}}};                               \
+        } BENCH_ALIGNED(BENCH_PAGE) batch = {{{{0}}}};                         \
         uint64_t wrong = 0;                                                    \
         unsigned tries = 0;                                                    \
         for (uint64_t i = turn->first; i != turn->first + turn->n;) {          \

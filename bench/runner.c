@@ -140,7 +140,7 @@ void *bench_take(size_t len, size_t align)
 
 static void map_memory(void)
 {
-    size_t control_len = round_up(sizeof(struct control), 4096);
+    size_t control_len = round_up(sizeof(struct control), BENCH_PAGE);
     size_t len = control_len + ARENA_LEN;
     int fd = memfd_create("crossvm-bench", MFD_CLOEXEC);
     bench_require(fd >= 0 && ftruncate(fd, (off_t)len) == 0, "memfd_create");
@@ -380,10 +380,10 @@ static void prepare(const struct bench_case *self)
     for (unsigned step = 0; step < N_STEPS; step++) {
         control->n_working[step].value = self->n_sides - self->n_background;
     }
-    /* Where memory lies in the machine decides a third of some figures, and stays as it is for as
-     * long as the program runs: so each trial gets other pages. */
+    /* Which pages a queue lies on decides up to half of some figures, and would be the same for a
+     * whole run: so each trial gets others. */
     arena_page = (arena_page + ARENA_STEP) % ARENA_PAGES;
-    arena_used = (size_t)arena_page * 4096;
+    arena_used = (size_t)arena_page * BENCH_PAGE;
     control->now = self;
     control->state = self->prepare(self);
     control->n_parties = parties(self);
