@@ -2,12 +2,9 @@
 /*
  * tests/unit/spsc_kill.c - a producer process, then a consumer process, is killed by SIGKILL at
  * random moments, hundreds of times, and started again on the same memory, while the other side
- * lives on. Elements bear their index.
- *
- * Each process can write its own region only. How long a life lasts is counted in rounds of the
- * survivor, not in time.
+ * lives on. Elements bear their index. Each process can write its own region only.
  */
-#include "../support/queue.h"
+#include "../support/lives.h"
 
 enum {
     CAPACITY = 64,
@@ -21,30 +18,6 @@ static const uint32_t start = 0u - 4096u;
 static const struct queue_options usual = {CROSSVM_WRITE_BACK, false};
 
 static struct queue queue;
-static uint64_t random_state;
-
-/* The survivor's rounds until it kills: most lives are short, some are long. */
-static uint32_t rounds_of_life(void)
-{
-    uint32_t most = check_random(&random_state) % 4 == 0 ? 4000 : 200;
-    return check_random(&random_state) % most;
-}
-
-/* A side that dawdles leaves the queue full or empty for the other: in some lives the one that is
- * to be killed does, in some the survivor. */
-static void dawdle(bool really)
-{
-    uint32_t n = really ? check_random(&random_state) % 300 : 0;
-    for (uint32_t i = 0; i < n; i++) {
-        crossvm_cpu_pause();
-    }
-}
-
-static void kill_and_wait(pid_t child)
-{
-    REQUIRE(kill(child, SIGKILL) == 0);
-    CHECK_EQ(test_wait(child), 128 + SIGKILL);
-}
 
 static int link_until_up(int (*link)(struct queue *))
 {
@@ -215,9 +188,7 @@ static void consumer_life(uint32_t life)
 static void killed_consumers_lose_nothing_and_repeat_little(void)
 {
     unsigned long n_kills = N_KILLS * check_scale();
-    record = (struct record *)mmap(NULL, sizeof(*record), PROT_READ | PROT_WRITE,
-                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(record != MAP_FAILED);
+    record = (struct record *)lives_record(sizeof(*record));
     record->next = start;
     queue_up(&queue, CAPACITY, ELEM_LEN, start, usual);
     uint32_t life = 0;
