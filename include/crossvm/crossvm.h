@@ -20,6 +20,7 @@
 #include "bytes.h"
 #include "snapshot.h"
 #include "spsc.h"
+#include "exchange.h"
 #include "notify.h"
 #include "clock.h"
 #include "service/pipe.h"

@@ -71,14 +71,14 @@ struct crossvm_clock_domain {
 
 /* What a chunk is to be. Unused fields are zero. */
 struct crossvm_chunk_decl {
-    const char *name; /* 1 to 47 of [A-Za-z0-9._/-] */
-    uint32_t kind;    /* enum crossvm_kind */
-    uint32_t n;   /* SNAPSHOT slots, SPSC_TX elements to make room for, DOORBELL vectors; else 0 */
-    uint64_t len; /* SNAPSHOT payload, SPSC_TX element, BYTES data: bytes; else 0 */
+    const char *name;   /* 1 to 47 of [A-Za-z0-9._/-] */
+    uint32_t kind;      /* enum crossvm_kind */
+    uint32_t n;         /* slots, elements to make room for, DOORBELL vectors; else 0 */
+    uint64_t len;       /* bytes of a slot's payload, of an element, of BYTES data; else 0 */
     uint32_t writer;    /* party that writes the chunk */
     uint32_t reader;    /* party that reads it, or CROSSVM_ANYONE */
     uint64_t type_hash; /* crossvm_type_hash of the payload, 0 = unchecked */
-    uint64_t link_id;   /* SPSC_TX and SPSC_RX: the same on both parts */
+    uint64_t link_id;   /* of a queue or an exchange: the same on both parts */
 };
 
 /* A chunk as the directory has it: private, judged. */
@@ -174,12 +174,13 @@ CROSSVM_INLINE bool crossvm_i_geometry_elements(uint32_t n, uint64_t len)
 /* A kind of which a chunk holds one thing, or nothing but control lines. */
 CROSSVM_INLINE bool crossvm_i_need_one(uint32_t kind, uint64_t len, uint64_t *need)
 {
-    *need = kind == CROSSVM_KIND_SPSC_RX ? CROSSVM_SPSC_CONTROL_LEN : CROSSVM_LINE;
+    bool is_rx = kind == CROSSVM_KIND_SPSC_RX || kind == CROSSVM_KIND_EXCHANGE_RX;
+    *need = is_rx ? CROSSVM_SPSC_CONTROL_LEN : CROSSVM_LINE;
     if (kind == CROSSVM_KIND_BYTES) {
         *need += len;
         return len != 0 && len <= UINT64_MAX / 2;
     }
-    return len == 0 && (kind == CROSSVM_KIND_SPSC_RX || kind == CROSSVM_KIND_WAKE);
+    return len == 0 && (is_rx || kind == CROSSVM_KIND_WAKE);
 }
 
 /* A kind of which a chunk holds n things. */
@@ -189,7 +190,8 @@ CROSSVM_INLINE bool crossvm_i_need_n(uint32_t kind, uint32_t n, uint64_t len, ui
         *need = CROSSVM_LINE + crossvm_i_multiply64(crossvm_i_slot_stride(len), n);
         return crossvm_i_geometry_slots(n, len);
     }
-    if (kind == CROSSVM_KIND_SPSC_TX) {
+    bool is_exchange = kind >= CROSSVM_KIND_EXCHANGE_TX && kind <= CROSSVM_KIND_EXCHANGE_RX;
+    if (kind == CROSSVM_KIND_SPSC_TX || is_exchange) {
         *need = CROSSVM_SPSC_CONTROL_LEN + crossvm_i_multiply64(crossvm_i_spsc_stride(len), n);
         return crossvm_i_geometry_elements(n, len);
     }
@@ -204,7 +206,7 @@ CROSSVM_INLINE int crossvm_chunk_need(uint32_t kind, uint32_t n, uint64_t len, u
 {
     /* Two steps and no switch: Cortex-M0 needs the compiler's library for a table of jumps. */
     *need = CROSSVM_LINE;
-    if (kind == 0 || kind > CROSSVM_KIND_DOORBELL) {
+    if (kind == 0 || kind > CROSSVM_KIND_EXCHANGE_RX) {
         return CROSSVM_UNSUPPORTED;
     }
     bool fits = n == 0 ? crossvm_i_need_one(kind, len, need) : crossvm_i_need_n(kind, n, len, need);

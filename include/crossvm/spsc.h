@@ -18,7 +18,7 @@
  *   136     4     producer  capacity        elements, a power of two, as granted
  *   140     4     producer  elem_len        bytes of an element, as granted
  *   144     4     producer  answers         grants and refusals so far, runs freely
- *   148     4     -         reserved_1      zero
+ *   148     4     producer  taken           exchange.h: answers taken back; else zero
  *   152     4     producer  peer_chunk      id of the rx part that is answered
  *   156     4     producer  peer_generation its generation
  *   160     16    producer  peer_region     its region's id
@@ -96,7 +96,7 @@ struct crossvm_spsc_tx_shm {
     struct crossvm_le32 capacity;
     struct crossvm_le32 elem_len;
     struct crossvm_le32 answers;
-    struct crossvm_le32 reserved_1;
+    struct crossvm_le32 taken;
     struct crossvm_le32 peer_chunk;
     struct crossvm_le32 peer_generation;
     struct crossvm_le32 peer_region[4];
@@ -141,6 +141,7 @@ CROSSVM_I_AT(crossvm_spsc_tx_shm, status, 132);
 CROSSVM_I_AT(crossvm_spsc_tx_shm, capacity, 136);
 CROSSVM_I_AT(crossvm_spsc_tx_shm, elem_len, 140);
 CROSSVM_I_AT(crossvm_spsc_tx_shm, answers, 144);
+CROSSVM_I_AT(crossvm_spsc_tx_shm, taken, 148);
 CROSSVM_I_AT(crossvm_spsc_tx_shm, peer_chunk, 152);
 CROSSVM_I_AT(crossvm_spsc_tx_shm, peer_generation, 156);
 CROSSVM_I_AT(crossvm_spsc_tx_shm, peer_region, 160);
@@ -202,6 +203,7 @@ struct crossvm_spsc_tx {
     int refusal;                               /* why the last request was refused, a status */
     uint32_t answered;                         /* the request that was answered last, 0 = none */
     uint32_t n_answers;                        /* ever, by all incarnations */
+    uint32_t taken;                            /* exchange.h: answers ever taken back; else 0 */
     uint32_t wanted_elem_len;                  /* the only one that is granted, 0 = any */
     uint64_t room;                             /* bytes for elements */
     bool device;                               /* the elements lie in an uncached mapping */
@@ -376,16 +378,29 @@ CROSSVM_INLINE int crossvm_i_spsc_pair(const struct crossvm_chunk *a, const stru
 
 /* ---- producer: coming up ------------------------------------------------------------------- */
 
-/* What remains of an earlier incarnation: its grant and its tail, judged like a stranger's. */
+/* An exchange's answers that were taken back lie behind what was sent, at most a capacity. */
+CROSSVM_INLINE int crossvm_i_spsc_tx_judge_taken(struct crossvm_spsc_tx *tx)
+{
+    uint64_t off = tx->chunk.off + offsetof(struct crossvm_spsc_tx_shm, taken);
+    if (tx->chunk.kind == CROSSVM_KIND_SPSC_TX || tx->tail - tx->taken <= tx->capacity) {
+        return CROSSVM_OK;
+    }
+    return crossvm_i_fault(&tx->fault, off, tx->taken, CROSSVM_RULE_SPSC_INDEX);
+}
+
+/* What remains of an earlier incarnation: its grant and its indices, judged like a stranger's. */
 CROSSVM_INLINE int crossvm_i_spsc_tx_resume(struct crossvm_spsc_tx *tx)
 {
     tx->tail = crossvm_load_relaxed(&tx->own->line.index);
+    if (tx->chunk.kind != CROSSVM_KIND_SPSC_TX) {
+        tx->taken = crossvm_load_relaxed(&tx->own->taken);
+    }
     tx->answered = crossvm_load_relaxed(&tx->own->grant);
     tx->n_answers = crossvm_load_relaxed(&tx->own->answers);
     if (tx->answered == 0) {
         /* A death between grant = 0 and the new grant: nothing had flowed. */
         return tx->tail == 0
-                   ? CROSSVM_OK
+                   ? crossvm_i_spsc_tx_judge_taken(tx)
                    : crossvm_i_fault(&tx->fault, tx->chunk.off, tx->tail, CROSSVM_RULE_SPSC_INDEX);
     }
     uint32_t status = crossvm_load_relaxed(&tx->own->status);
@@ -403,7 +418,7 @@ CROSSVM_INLINE int crossvm_i_spsc_tx_resume(struct crossvm_spsc_tx *tx)
         return CROSSVM_MISMATCH;
     }
     crossvm_i_spsc_name_load(&tx->granted_to, &tx->own->peer_chunk);
-    return CROSSVM_OK;
+    return crossvm_i_spsc_tx_judge_taken(tx);
 }
 
 /* Shows the kicks' counters in shared memory. */
@@ -416,18 +431,12 @@ CROSSVM_INLINE void crossvm_i_spsc_tx_count(struct crossvm_spsc_tx *tx)
     crossvm_store_pair(&tx->own->n_suppressed_lo, &tx->own->n_suppressed_hi, tx->kick.n_suppressed);
 }
 
-/* Opens the tx part of a queue, the first time or after a restart. elem_len: the only element
- * length that this producer grants, 0 = any. seed: for the incarnation; another one at each start
- * (boot count, counter, random; the low 31 bits count). Role: the producer, alone. Wait-free.
- * Trust: own old words are judged. OK, then crossvm_spsc_tx_link; TYPE not an SPSC_TX; INVALID no
- * chunk of this region; ROLE also for a read-only mapping; STALE; MISMATCH another element length
- * was granted here: renew the chunk; CORRUPT with tx->fault: likewise. */
-CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_open(struct crossvm_spsc_tx *tx,
-                                                          const struct crossvm_region *region,
-                                                          const struct crossvm_chunk *chunk,
-                                                          uint32_t elem_len, uint32_t seed)
+CROSSVM_INLINE int crossvm_i_spsc_tx_open(struct crossvm_spsc_tx *tx,
+                                          const struct crossvm_region *region,
+                                          const struct crossvm_chunk *chunk, uint32_t kind,
+                                          uint32_t elem_len, uint32_t seed)
 {
-    int status = crossvm_i_chunk_enter(region, chunk, CROSSVM_KIND_SPSC_TX, CROSSVM_I_WRITER);
+    int status = crossvm_i_chunk_enter(region, chunk, kind, CROSSVM_I_WRITER);
     if (status != CROSSVM_OK) {
         return status;
     }
@@ -452,6 +461,20 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_open(struct crossvm_spsc_tx
     crossvm_i_spsc_tx_count(tx);
     crossvm_i_spsc_start(&tx->own->base, &tx->own->incarnation, tx->tail, seed);
     return CROSSVM_OK;
+}
+
+/* Opens the tx part of a queue, the first time or after a restart. elem_len: the only element
+ * length that this producer grants, 0 = any. seed: for the incarnation; another one at each start
+ * (boot count, counter, random; the low 31 bits count). Role: the producer, alone. Wait-free.
+ * Trust: own old words are judged. OK, then crossvm_spsc_tx_link; TYPE not an SPSC_TX; INVALID no
+ * chunk of this region; ROLE also for a read-only mapping; STALE; MISMATCH another element length
+ * was granted here: renew the chunk; CORRUPT with tx->fault: likewise. */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_open(struct crossvm_spsc_tx *tx,
+                                                          const struct crossvm_region *region,
+                                                          const struct crossvm_chunk *chunk,
+                                                          uint32_t elem_len, uint32_t seed)
+{
+    return crossvm_i_spsc_tx_open(tx, region, chunk, CROSSVM_KIND_SPSC_TX, elem_len, seed);
 }
 
 CROSSVM_INLINE int crossvm_i_spsc_tx_fault(struct crossvm_spsc_tx *tx, const void *where,
@@ -509,8 +532,9 @@ CROSSVM_INLINE int crossvm_i_spsc_tx_judge(struct crossvm_spsc_tx *tx,
                                            const struct crossvm_i_spsc_name *peer, uint32_t request,
                                            uint32_t capacity, uint32_t elem_len)
 {
-    if (tx->tail != 0) {
-        /* Elements of an earlier pairing: indices are not reset within a generation. */
+    if (tx->tail != 0 || tx->taken != 0) {
+        /* Elements of an earlier pairing, also when the tail has come round to 0 and an exchange's
+         * answers have not: indices are not reset within a generation. */
         return crossvm_i_spsc_tx_stale(tx);
     }
     int status = crossvm_i_spsc_geometry(capacity, elem_len, tx->room);
@@ -552,17 +576,9 @@ CROSSVM_INLINE int crossvm_i_spsc_tx_begin(struct crossvm_spsc_tx *tx)
     return CROSSVM_OK;
 }
 
-/* Brings the queue up from the producer's side; called again until it answers OK (and free to call
- * afterwards). Judges the consumer's request and grants or refuses it in the tx part.
- * region: of the rx part. chunk: the rx part. Role: the producer. Wait-free. Trust: each word of
- * the consumer's is loaded once and judged. OK linked; NOT_YET the consumer has to move; REFUSED
- * tx->refusal says why, a later request of the consumer's is judged anew; MISMATCH another name or
- * link id; TYPE another type hash or kind; INVALID, ROLE the chunk; STALE one of the parts was
- * released or renewed, or elements of an earlier pairing are left (renew the tx part); CORRUPT with
- * tx->fault, sticky. */
-CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_link(struct crossvm_spsc_tx *tx,
-                                                          const struct crossvm_region *region,
-                                                          const struct crossvm_chunk *chunk)
+CROSSVM_INLINE int crossvm_i_spsc_tx_link(struct crossvm_spsc_tx *tx,
+                                          const struct crossvm_region *region,
+                                          const struct crossvm_chunk *chunk, uint32_t kind)
 {
     struct crossvm_i_spsc_name peer;
     struct crossvm_i_spsc_name named;
@@ -572,7 +588,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_link(struct crossvm_spsc_tx
     if (tx->state != CROSSVM_NOT_YET && tx->state != CROSSVM_REFUSED) {
         return tx->state;
     }
-    int status = crossvm_i_chunk_enter(region, chunk, CROSSVM_KIND_SPSC_RX, CROSSVM_I_READER);
+    int status = crossvm_i_chunk_enter(region, chunk, kind, CROSSVM_I_READER);
     if (status == CROSSVM_OK) {
         status = crossvm_i_spsc_pair(&tx->chunk, chunk);
     }
@@ -606,6 +622,21 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_link(struct crossvm_spsc_tx
         return CROSSVM_NOT_YET;
     }
     return crossvm_i_spsc_tx_begin(tx);
+}
+
+/* Brings the queue up from the producer's side; called again until it answers OK (and free to call
+ * afterwards). Judges the consumer's request and grants or refuses it in the tx part.
+ * region: of the rx part. chunk: the rx part. Role: the producer. Wait-free. Trust: each word of
+ * the consumer's is loaded once and judged. OK linked; NOT_YET the consumer has to move; REFUSED
+ * tx->refusal says why, a later request of the consumer's is judged anew; MISMATCH another name or
+ * link id; TYPE another type hash or kind; INVALID, ROLE the chunk; STALE one of the parts was
+ * released or renewed, or elements of an earlier pairing are left (renew the tx part); CORRUPT with
+ * tx->fault, sticky. */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_tx_link(struct crossvm_spsc_tx *tx,
+                                                          const struct crossvm_region *region,
+                                                          const struct crossvm_chunk *chunk)
+{
+    return crossvm_i_spsc_tx_link(tx, region, chunk, CROSSVM_KIND_SPSC_RX);
 }
 
 /* ---- producer: elements -------------------------------------------------------------------- */
@@ -977,19 +1008,12 @@ CROSSVM_INLINE void crossvm_i_spsc_rx_count(struct crossvm_spsc_rx *rx)
     crossvm_store_pair(&rx->own->n_suppressed_lo, &rx->own->n_suppressed_hi, rx->kick.n_suppressed);
 }
 
-/* Opens the rx part of a queue, the first time or after a restart, and asks for a queue. capacity:
- * elements, a power of two, 1 to 2^30. elem_len: bytes of one, 1 to 2^31 - 8. seed: as
- * crossvm_spsc_tx_open. Role: the consumer, alone. Wait-free. Trust: own old words are judged.
- * OK, then crossvm_spsc_rx_link; INVALID, TOO_LARGE the request (nothing is written), INVALID also
- * no chunk of this region; TYPE not an SPSC_RX; ROLE also for a read-only mapping; STALE; MISMATCH
- * a queue of another geometry is in use here: renew the chunk; CORRUPT with rx->fault: likewise. */
-CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_open(struct crossvm_spsc_rx *rx,
-                                                          const struct crossvm_region *region,
-                                                          const struct crossvm_chunk *chunk,
-                                                          uint32_t capacity, uint32_t elem_len,
-                                                          uint32_t seed)
+CROSSVM_INLINE int crossvm_i_spsc_rx_open(struct crossvm_spsc_rx *rx,
+                                          const struct crossvm_region *region,
+                                          const struct crossvm_chunk *chunk, uint32_t kind,
+                                          uint32_t capacity, uint32_t elem_len, uint32_t seed)
 {
-    int status = crossvm_i_chunk_enter(region, chunk, CROSSVM_KIND_SPSC_RX, CROSSVM_I_WRITER);
+    int status = crossvm_i_chunk_enter(region, chunk, kind, CROSSVM_I_WRITER);
     if (status == CROSSVM_OK) {
         status = crossvm_i_spsc_geometry(capacity, elem_len, UINT64_MAX);
     }
@@ -1013,6 +1037,22 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_open(struct crossvm_spsc_rx
     crossvm_i_spsc_rx_count(rx);
     crossvm_i_spsc_start(&rx->own->base, &rx->own->incarnation, rx->head, seed);
     return CROSSVM_OK;
+}
+
+/* Opens the rx part of a queue, the first time or after a restart, and asks for a queue. capacity:
+ * elements, a power of two, 1 to 2^30. elem_len: bytes of one, 1 to 2^31 - 8. seed: as
+ * crossvm_spsc_tx_open. Role: the consumer, alone. Wait-free. Trust: own old words are judged.
+ * OK, then crossvm_spsc_rx_link; INVALID, TOO_LARGE the request (nothing is written), INVALID also
+ * no chunk of this region; TYPE not an SPSC_RX; ROLE also for a read-only mapping; STALE; MISMATCH
+ * a queue of another geometry is in use here: renew the chunk; CORRUPT with rx->fault: likewise. */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_open(struct crossvm_spsc_rx *rx,
+                                                          const struct crossvm_region *region,
+                                                          const struct crossvm_chunk *chunk,
+                                                          uint32_t capacity, uint32_t elem_len,
+                                                          uint32_t seed)
+{
+    return crossvm_i_spsc_rx_open(rx, region, chunk, CROSSVM_KIND_SPSC_RX, capacity, elem_len,
+                                  seed);
 }
 
 /* Asks again, after a refusal or a change of mind, as long as the queue is not linked. capacity,
@@ -1133,24 +1173,24 @@ CROSSVM_INLINE int crossvm_i_spsc_rx_begin(struct crossvm_spsc_rx *rx,
     return CROSSVM_OK;
 }
 
-/* Brings the queue up from the consumer's side; called again until it answers OK.
- * region: of the tx part. chunk: the tx part. Role: the consumer. Wait-free. Trust: each word of
- * the producer's is loaded once and judged. OK linked; NOT_YET the producer has to move; REFUSED
- * rx->refusal says why, crossvm_spsc_rx_ask asks for something else; MISMATCH another name or link
- * id; TYPE another type hash or kind; INVALID, ROLE the chunk; STALE one of the parts was released
- * or renewed (renew the rx part, too, when it is the tx part); CORRUPT with rx->fault. */
-CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_link(struct crossvm_spsc_rx *rx,
-                                                          const struct crossvm_region *region,
-                                                          const struct crossvm_chunk *chunk)
+/* answers_room: bytes for an exchange's answers in this part. */
+CROSSVM_INLINE int crossvm_i_spsc_rx_link(struct crossvm_spsc_rx *rx,
+                                          const struct crossvm_region *region,
+                                          const struct crossvm_chunk *chunk, uint32_t kind,
+                                          uint64_t answers_room)
 {
     struct crossvm_i_spsc_grant grant;
     struct crossvm_i_spsc_name peer;
     if (rx->state != CROSSVM_NOT_YET && rx->state != CROSSVM_REFUSED) {
         return rx->state;
     }
-    int status = crossvm_i_chunk_enter(region, chunk, CROSSVM_KIND_SPSC_TX, CROSSVM_I_READER);
+    int status = crossvm_i_chunk_enter(region, chunk, kind, CROSSVM_I_READER);
     if (status == CROSSVM_OK) {
         status = crossvm_i_spsc_pair(&rx->chunk, chunk);
+    }
+    uint64_t answers_len = crossvm_i_multiply64(crossvm_i_spsc_stride(rx->elem_len), rx->capacity);
+    if (status == CROSSVM_OK && answers_len > answers_room) {
+        status = CROSSVM_NO_SPACE;
     }
     if (status != CROSSVM_OK) {
         return status;
@@ -1170,6 +1210,19 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_link(struct crossvm_spsc_rx
         status = crossvm_i_spsc_rx_judge(rx, &grant, crossvm_i_spsc_room(chunk));
     }
     return status == CROSSVM_OK ? crossvm_i_spsc_rx_begin(rx, &peer) : status;
+}
+
+/* Brings the queue up from the consumer's side; called again until it answers OK.
+ * region: of the tx part. chunk: the tx part. Role: the consumer. Wait-free. Trust: each word of
+ * the producer's is loaded once and judged. OK linked; NOT_YET the producer has to move; REFUSED
+ * rx->refusal says why, crossvm_spsc_rx_ask asks for something else; MISMATCH another name or link
+ * id; TYPE another type hash or kind; INVALID, ROLE the chunk; STALE one of the parts was released
+ * or renewed (renew the rx part, too, when it is the tx part); CORRUPT with rx->fault. */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_spsc_rx_link(struct crossvm_spsc_rx *rx,
+                                                          const struct crossvm_region *region,
+                                                          const struct crossvm_chunk *chunk)
+{
+    return crossvm_i_spsc_rx_link(rx, region, chunk, CROSSVM_KIND_SPSC_TX, UINT64_MAX);
 }
 
 /* ---- consumer: elements -------------------------------------------------------------------- */
@@ -1302,16 +1355,24 @@ CROSSVM_NODISCARD CROSSVM_ALWAYS_INLINE int crossvm_spsc_rx_pop(struct crossvm_s
     return crossvm_i_spsc_rx_pop(rx, elem, rx->elem_len);
 }
 
+/* Where n elements from an index on lie. slots: element 0. */
+CROSSVM_INLINE void crossvm_i_spsc_span(struct crossvm_spsc_rx_span *span,
+                                        const unsigned char *slots, uint32_t index, uint32_t n,
+                                        uint32_t capacity, size_t stride)
+{
+    uint32_t at = index & (capacity - 1);
+    uint32_t before_wrap = capacity - at;
+    span->stride = stride;
+    span->n_first = n < before_wrap ? n : before_wrap;
+    span->n_second = n - span->n_first;
+    span->first = slots + crossvm_i_multiply(stride, at);
+    span->second = slots;
+}
+
 CROSSVM_INLINE void crossvm_i_spsc_rx_span(const struct crossvm_spsc_rx *rx, uint32_t n,
                                            struct crossvm_spsc_rx_span *span)
 {
-    uint32_t at = rx->head & rx->mask;
-    uint32_t before_wrap = rx->capacity - at;
-    span->stride = rx->stride;
-    span->n_first = n < before_wrap ? n : before_wrap;
-    span->n_second = n - span->n_first;
-    span->first = rx->slots + crossvm_i_multiply(rx->stride, at);
-    span->second = rx->slots;
+    crossvm_i_spsc_span(span, rx->slots, rx->head, n, rx->capacity, rx->stride);
 }
 
 /* Shows the n oldest elements in place, in up to two stretches; they stay the consumer's until

@@ -30,6 +30,7 @@ LAYERS = {
     "bytes.h": (3, []),
     "snapshot.h": (3, []),
     "spsc.h": (3, ["wake.h"]),
+    "exchange.h": (3, ["spsc.h"]),
     "notify.h": (4, []),
     "clock.h": (4, []),
     "service/pipe.h": (5, []),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Brings the subject of an operation to where its calls begin. Nothing here is counted. */
-#include "../support/queue.h"
+#include "../support/exchange.h"
 #include "../support/snapshot.h"
 
 #include "subject.h"
@@ -118,6 +118,32 @@ void rx_polling(struct subject *s)
 {
     rx_never(s);
     crossvm_spsc_rx_peer_polls(&s->rx.any);
+}
+
+/* ---- exchange ------------------------------------------------------------------------------- */
+
+void exchange_empty(struct subject *s)
+{
+    static struct exchange exchange;
+    exchange_up(&exchange, CAPACITY, 64, 0, 0);
+    s->exchange_tx = exchange.tx;
+    s->exchange_rx = exchange.rx;
+}
+
+void exchange_sent(struct subject *s)
+{
+    exchange_empty(s);
+    for (uint32_t i = 0; i < CAPACITY; i++) {
+        REQUIRE(crossvm_exchange_tx_push(&s->exchange_tx, &s->in) == CROSSVM_OK);
+    }
+}
+
+void exchange_answered(struct subject *s)
+{
+    exchange_sent(s);
+    for (uint32_t i = 0; i < CAPACITY; i++) {
+        REQUIRE(crossvm_exchange_rx_answer(&s->exchange_rx, &s->in) == CROSSVM_OK);
+    }
 }
 
 /* ---- pipes ---------------------------------------------------------------------------------- */

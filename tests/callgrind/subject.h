@@ -61,6 +61,8 @@ struct subject {
     _Alignas(128) union subject_elems out;
     union subject_tx tx;
     union subject_rx rx;
+    struct crossvm_exchange_tx exchange_tx;
+    struct crossvm_exchange_rx exchange_rx;
     struct crossvm_pipe_tx pipe_tx;
     struct crossvm_pipe_rx pipe_rx;
     struct crossvm_notify notify;
@@ -118,6 +120,9 @@ subject_step push_one, pop_one;
 subject_step tx_polling, tx_never, tx_event, tx_always;
 subject_step rx_polling, rx_never;
 subject_step pipe_polling, pipe_never, pipe_rx_never, pipe_elements, pipe_room;
+
+/* An exchange of 64-byte elements: empty; full of elements; full of answers. */
+subject_step exchange_empty, exchange_sent, exchange_answered;
 
 /* A WAKE chunk behind its first kick, in the same states. */
 subject_step wake_never, wake_event, wake_always;

@@ -6,8 +6,8 @@
  *
  * Both do the same: make a region in named memory (PREFIX-a, PREFIX-b) and map the other's
  * read-only; compare its header and directory with what they would write; read its bytes; bring up
- * a queue each way; let a watermark ring, send through pipes that really sleep, and publish and
- * read snapshots, in each direction. Run by mixed.sh.
+ * a queue each way; let a watermark ring, send through pipes that really sleep, publish and read
+ * snapshots, and answer the elements of an exchange, in each direction. Run by mixed.sh.
  */
 #include <crossvm/backend/futex.h>
 #include <crossvm/backend/shm.h>
@@ -20,6 +20,8 @@
 
 enum {
     ELEMENTS = 5000,
+    EXCHANGED = 1000,
+    EXCHANGE_CAPACITY = 4,
     VERSIONS = 1000
 };
 
@@ -214,6 +216,88 @@ static void read_versions(void)
     send(300);
 }
 
+/* ---- an exchange, in chunks that are allocated for it ---------------------------------------- */
+
+static struct crossvm_chunk exchange_part; /* of one turn: id 0 = none yet */
+
+/* Both have met since the last turn, so nobody uses its part any more. */
+static const struct crossvm_chunk *make_exchange_part(uint32_t kind, uint32_t link_id)
+{
+    struct crossvm_chunk_decl decl =
+        sample_decl("exchange", kind, EXCHANGE_CAPACITY, SAMPLE_ELEM_LEN, side.party);
+    decl.link_id = link_id;
+    if (exchange_part.id != 0) {
+        REQUIRE(crossvm_region_owner_release(&side.own, &exchange_part) == CROSSVM_OK);
+    }
+    REQUIRE(crossvm_region_owner_allocate(&side.own, &decl, &exchange_part) == CROSSVM_OK);
+    return &exchange_part;
+}
+
+static struct crossvm_chunk find_exchange_part(uint32_t kind)
+{
+    struct crossvm_chunk chunk;
+    int status;
+    while ((status = crossvm_region_find(&side.peer, "exchange", kind, 0, &chunk)) != CROSSVM_OK) {
+        REQUIRE(status == CROSSVM_NOT_FOUND || status == CROSSVM_TORN);
+        (void)sched_yield();
+    }
+    return chunk;
+}
+
+static void send_and_take_back(void)
+{
+    static struct crossvm_exchange_tx tx;
+    unsigned char elem[SAMPLE_ELEM_LEN];
+    const struct crossvm_chunk *part = make_exchange_part(CROSSVM_KIND_EXCHANGE_TX, side.party);
+    struct crossvm_chunk peer = find_exchange_part(CROSSVM_KIND_EXCHANGE_RX);
+    uint32_t n_sent = 0;
+    int status;
+    REQUIRE(crossvm_exchange_tx_open(&tx, &side.own.region, part, 0, 1) == CROSSVM_OK);
+    while ((status = crossvm_exchange_tx_link(&tx, &side.peer, &peer)) == CROSSVM_NOT_YET) {
+        (void)sched_yield();
+    }
+    REQUIRE(status == CROSSVM_OK);
+    for (uint32_t n_taken = 0; n_taken < EXCHANGED;) {
+        sample_fill(elem, sizeof(elem), n_sent);
+        if (n_sent < EXCHANGED && crossvm_exchange_tx_push(&tx, elem) == CROSSVM_OK) {
+            n_sent++;
+        }
+        if (crossvm_exchange_tx_take(&tx, elem) == CROSSVM_OK) {
+            check_sample(elem, sizeof(elem), ~n_taken);
+            n_taken++;
+        } else {
+            (void)sched_yield();
+        }
+    }
+}
+
+static void answer_what_is_sent(void)
+{
+    static struct crossvm_exchange_rx rx;
+    unsigned char elem[SAMPLE_ELEM_LEN];
+    uint32_t link_id = side.party == SAMPLE_A ? SAMPLE_B : SAMPLE_A;
+    const struct crossvm_chunk *part = make_exchange_part(CROSSVM_KIND_EXCHANGE_RX, link_id);
+    struct crossvm_chunk peer;
+    int status;
+    REQUIRE(crossvm_exchange_rx_open(&rx, &side.own.region, part, EXCHANGE_CAPACITY,
+                                     SAMPLE_ELEM_LEN, 1) == CROSSVM_OK);
+    peer = find_exchange_part(CROSSVM_KIND_EXCHANGE_TX);
+    while ((status = crossvm_exchange_rx_link(&rx, &side.peer, &peer)) == CROSSVM_NOT_YET) {
+        (void)sched_yield();
+    }
+    REQUIRE(status == CROSSVM_OK);
+    for (uint32_t n_answered = 0; n_answered < EXCHANGED;) {
+        if (crossvm_exchange_rx_get(&rx, elem) != CROSSVM_OK) {
+            (void)sched_yield();
+            continue;
+        }
+        check_sample(elem, sizeof(elem), n_answered);
+        sample_fill(elem, sizeof(elem), ~n_answered);
+        REQUIRE(crossvm_exchange_rx_answer(&rx, elem) == CROSSVM_OK);
+        n_answered++;
+    }
+}
+
 static void in_turn(void (*first)(void), void (*second)(void), uint32_t number)
 {
     meet(number);
@@ -250,7 +334,8 @@ int main(int argc, char **argv)
     in_turn(ring_at_the_watermark, sleep_until_the_watermark, 1);
     in_turn(send_all, receive_all, 3);
     in_turn(publish_until_told, read_versions, 5);
-    meet(7);
+    in_turn(send_and_take_back, answer_what_is_sent, 7);
+    meet(9);
     printf("%lu rings sent, %lu not needed\n", (unsigned long)notify.n_sent,
            (unsigned long)notify.n_suppressed);
     CHECK(notify.n_sent > 0);

@@ -15,6 +15,7 @@ directory_threads threads and processes
 memfd the operating system's memory
 shm the operating system's memory
 snapshot_race threads and processes
+exchange_kill processes
 spsc_kill processes
 spsc_stress threads and processes
 wake_lost threads and processes

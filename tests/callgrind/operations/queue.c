@@ -192,6 +192,62 @@ MEASURED(spsc_peek_release_32, full_64, nothing, CAPACITY / MANY, CROSSVM_OK)
     return crossvm_spsc_rx_release(&s->rx.any, MANY);
 }
 
+/* ---- an exchange: every call in place, and the copies of 64 bytes --------------------------- */
+
+MEASURED(exchange_reserve_commit_1, exchange_empty, nothing, MANY, CROSSVM_OK)
+{
+    struct crossvm_spsc_tx_span span;
+    int status = crossvm_exchange_tx_reserve(&s->exchange_tx, 1, &span);
+    if (status != CROSSVM_OK) {
+        return status;
+    }
+    ((struct elem_64 *)crossvm_spsc_tx_span_at(&span, 0))->words[0] = s->time_ns;
+    return crossvm_exchange_tx_commit(&s->exchange_tx, 1);
+}
+
+MEASURED(exchange_peek_commit_1, exchange_sent, nothing, MANY, CROSSVM_OK)
+{
+    struct crossvm_exchange_rx_span span;
+    int status = crossvm_exchange_rx_peek(&s->exchange_rx, 1, &span);
+    if (status != CROSSVM_OK) {
+        return status;
+    }
+    s->result = ((const struct elem_64 *)crossvm_spsc_rx_span_at(&span.elements, 0))->words[0];
+    ((struct elem_64 *)crossvm_spsc_tx_span_at(&span.answers, 0))->words[0] = s->result;
+    return crossvm_exchange_rx_commit(&s->exchange_rx, 1);
+}
+
+MEASURED(exchange_peek_release_1, exchange_answered, nothing, MANY, CROSSVM_OK)
+{
+    struct crossvm_exchange_tx_span span;
+    int status = crossvm_exchange_tx_peek(&s->exchange_tx, 1, &span);
+    if (status != CROSSVM_OK) {
+        return status;
+    }
+    s->result = ((const struct elem_64 *)crossvm_spsc_rx_span_at(&span.answers, 0))->words[0];
+    return crossvm_exchange_tx_release(&s->exchange_tx, 1);
+}
+
+MEASURED(exchange_push, exchange_empty, nothing, MANY, CROSSVM_OK)
+{
+    return crossvm_exchange_tx_push(&s->exchange_tx, s->in.e64);
+}
+
+MEASURED(exchange_get, exchange_sent, nothing, MANY, CROSSVM_OK)
+{
+    return crossvm_exchange_rx_get(&s->exchange_rx, s->out.e64);
+}
+
+MEASURED(exchange_answer, exchange_sent, nothing, MANY, CROSSVM_OK)
+{
+    return crossvm_exchange_rx_answer(&s->exchange_rx, s->in.e64);
+}
+
+MEASURED(exchange_take, exchange_answered, nothing, MANY, CROSSVM_OK)
+{
+    return crossvm_exchange_tx_take(&s->exchange_tx, s->out.e64);
+}
+
 /* ---- waking --------------------------------------------------------------------------------- */
 
 MEASURED(spsc_tx_kick_polling, tx_polling, push_one, MANY, 0)

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A region with the two parts of one queue, and the calls that open and link them, with what an
- * honest peer may answer.
+ * honest peer may answer. PAIR_TX_KIND and PAIR_RX_KIND: of the parts, a queue's unless said.
  */
 #ifndef PAIR_H
 #define PAIR_H
 
 #include <crossvm/spsc.h>
 
+#ifndef PAIR_TX_KIND
+#define PAIR_TX_KIND CROSSVM_KIND_SPSC_TX
+#define PAIR_RX_KIND CROSSVM_KIND_SPSC_RX
+#endif
 #define PAIR_FRONT 768
 #define PAIR_ROOM  128 /* 16 elements of up to 8 bytes */
 
@@ -28,7 +32,7 @@ static MODEL_STATE struct crossvm_region pair_regions[3];
 
 static inline void pair_chunk(struct crossvm_chunk *chunk, uint32_t kind, uint32_t generation)
 {
-    bool is_tx = kind == CROSSVM_KIND_SPSC_TX;
+    bool is_tx = kind == PAIR_TX_KIND;
     chunk->id = is_tx ? 7 : 9;
     chunk->generation = generation;
     chunk->kind = kind;
@@ -66,8 +70,8 @@ static inline void pair_format(void)
 static inline void pair_start(struct crossvm_chunk *tx_chunk, struct crossvm_chunk *rx_chunk)
 {
     pair_format();
-    pair_chunk(tx_chunk, CROSSVM_KIND_SPSC_TX, 1);
-    pair_chunk(rx_chunk, CROSSVM_KIND_SPSC_RX, 2);
+    pair_chunk(tx_chunk, PAIR_TX_KIND, 1);
+    pair_chunk(rx_chunk, PAIR_RX_KIND, 2);
     crossvm_i_chunk_start(&pair_regions[PAIR_OWNER], tx_chunk);
     crossvm_i_chunk_start(&pair_regions[PAIR_OWNER], rx_chunk);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The two parts of a queue of CAPACITY elements of one word, and both handles, linked at index
- * START.
+ * START. A program whose handles are parts of others names them QUEUE_TX and QUEUE_RX.
  */
 #ifndef QUEUE_H
 #define QUEUE_H
@@ -22,12 +22,18 @@ static MODEL_STATE struct __attribute__((aligned(128))) {
 } tx_memory;
 static MODEL_STATE struct crossvm_spsc_rx_shm rx_memory __attribute__((aligned(128)));
 
+#ifndef QUEUE_TX
 static MODEL_STATE struct crossvm_spsc_tx tx;
 static MODEL_STATE struct crossvm_spsc_rx rx;
+#define QUEUE_TX tx
+#define QUEUE_RX rx
+#endif
 
 /* Handles as the two open calls leave them, linked by the shipped last steps. */
 static inline void link_both(void)
 {
+    struct crossvm_spsc_tx *producer = &QUEUE_TX;
+    struct crossvm_spsc_rx *consumer = &QUEUE_RX;
     struct crossvm_i_spsc_name name;
     for (unsigned i = 0; i < 4; i++) {
         name.region[i] = 0;
@@ -39,40 +45,40 @@ static inline void link_both(void)
     crossvm_store_relaxed(&tx_memory.control.line.index, START);
     crossvm_store_relaxed(&rx_memory.line.index, START);
 
-    tx.own = &tx_memory.control;
-    tx.peer = &rx_memory;
-    tx.slots = (unsigned char *)tx_memory.elements;
-    tx.tail = START;
-    tx.capacity = CAPACITY;
-    tx.elem_len = 4;
-    tx.peer_epoch = GENERATION;
-    tx.name.generation = GENERATION;
-    tx.waiter.line = &tx_memory.control.line;
-    tx.waiter.epoch = GENERATION;
-    assert(crossvm_i_spsc_tx_begin(&tx) == CROSSVM_OK);
+    producer->own = &tx_memory.control;
+    producer->peer = &rx_memory;
+    producer->slots = (unsigned char *)tx_memory.elements;
+    producer->tail = START;
+    producer->capacity = CAPACITY;
+    producer->elem_len = 4;
+    producer->peer_epoch = GENERATION;
+    producer->name.generation = GENERATION;
+    producer->waiter.line = &tx_memory.control.line;
+    producer->waiter.epoch = GENERATION;
+    assert(crossvm_i_spsc_tx_begin(producer) == CROSSVM_OK);
 
-    rx.own = &rx_memory;
-    rx.peer = &tx_memory.control;
-    rx.slots = (const unsigned char *)tx_memory.elements;
-    rx.head = START;
-    rx.published = START;
-    rx.capacity = CAPACITY;
-    rx.elem_len = 4;
-    rx.request = 1;
-    rx.peer_epoch = GENERATION;
-    rx.name.generation = GENERATION;
-    rx.waiter.line = &rx_memory.line;
-    rx.waiter.epoch = GENERATION;
-    assert(crossvm_i_spsc_rx_begin(&rx, &name) == CROSSVM_OK);
+    consumer->own = &rx_memory;
+    consumer->peer = &tx_memory.control;
+    consumer->slots = (const unsigned char *)tx_memory.elements;
+    consumer->head = START;
+    consumer->published = START;
+    consumer->capacity = CAPACITY;
+    consumer->elem_len = 4;
+    consumer->request = 1;
+    consumer->peer_epoch = GENERATION;
+    consumer->name.generation = GENERATION;
+    consumer->waiter.line = &rx_memory.line;
+    consumer->waiter.epoch = GENERATION;
+    assert(crossvm_i_spsc_rx_begin(consumer, &name) == CROSSVM_OK);
 }
 
 /* Neither side waits for a ring, and each knows it of the other: the first kicks are behind us. */
 static inline void both_awake(void)
 {
-    tx.kick.fresh = false;
-    rx.kick.fresh = false;
-    assert(crossvm_wake_never(&tx.waiter) == CROSSVM_OK);
-    assert(crossvm_wake_never(&rx.waiter) == CROSSVM_OK);
+    QUEUE_TX.kick.fresh = false;
+    QUEUE_RX.kick.fresh = false;
+    assert(crossvm_wake_never(&QUEUE_TX.waiter) == CROSSVM_OK);
+    assert(crossvm_wake_never(&QUEUE_RX.waiter) == CROSSVM_OK);
 }
 
 #endif
