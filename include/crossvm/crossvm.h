@@ -19,6 +19,7 @@
 #include "wake.h"
 #include "bytes.h"
 #include "snapshot.h"
+#include "broadcast.h"
 #include "spsc.h"
 #include "exchange.h"
 #include "notify.h"

@@ -98,11 +98,12 @@ enum crossvm_kind {
     CROSSVM_KIND_SNAPSHOT = 2,           /* snapshot.h */
     CROSSVM_KIND_SPSC_TX = 3,            /* the producer's part of a queue, spsc.h */
     CROSSVM_KIND_SPSC_RX = 4,            /* the consumer's part of a queue, spsc.h */
-    CROSSVM_KIND_WAKE = 5,               /* wake words of a snapshot's reader, wake.h */
+    CROSSVM_KIND_WAKE = 5,               /* wake words of a reader of slots, wake.h */
     CROSSVM_KIND_DOORBELL = 6,           /* a line for each vector, backend/futex.h */
     CROSSVM_KIND_EXCHANGE_TX = 7,        /* the producer's part of an exchange, exchange.h */
     CROSSVM_KIND_EXCHANGE_TX_SHARED = 8, /* the same; the client answers in its elements */
-    CROSSVM_KIND_EXCHANGE_RX = 9         /* the client's part of an exchange, exchange.h */
+    CROSSVM_KIND_EXCHANGE_RX = 9,        /* the client's part of an exchange, exchange.h */
+    CROSSVM_KIND_BROADCAST = 10          /* broadcast.h */
 };
 
 /* The header. */

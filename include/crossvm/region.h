@@ -186,7 +186,7 @@ CROSSVM_INLINE bool crossvm_i_need_one(uint32_t kind, uint64_t len, uint64_t *ne
 /* A kind of which a chunk holds n things. */
 CROSSVM_INLINE bool crossvm_i_need_n(uint32_t kind, uint32_t n, uint64_t len, uint64_t *need)
 {
-    if (kind == CROSSVM_KIND_SNAPSHOT) {
+    if (kind == CROSSVM_KIND_SNAPSHOT || kind == CROSSVM_KIND_BROADCAST) {
         *need = CROSSVM_LINE + crossvm_i_multiply64(crossvm_i_slot_stride(len), n);
         return crossvm_i_geometry_slots(n, len);
     }
@@ -206,7 +206,7 @@ CROSSVM_INLINE int crossvm_chunk_need(uint32_t kind, uint32_t n, uint64_t len, u
 {
     /* Two steps and no switch: Cortex-M0 needs the compiler's library for a table of jumps. */
     *need = CROSSVM_LINE;
-    if (kind == 0 || kind > CROSSVM_KIND_EXCHANGE_RX) {
+    if (kind == 0 || kind > CROSSVM_KIND_BROADCAST) {
         return CROSSVM_UNSUPPORTED;
     }
     bool fits = n == 0 ? crossvm_i_need_one(kind, len, need) : crossvm_i_need_n(kind, n, len, need);
@@ -838,6 +838,20 @@ CROSSVM_INLINE int crossvm_i_chunk_enter(const struct crossvm_region *region,
         CROSSVM_FENCE_RELEASE(chunk_writer, &control->epoch);
     }
     return CROSSVM_OK;
+}
+
+/* The slots of a chunk that was entered (snapshot.h, broadcast.h). */
+CROSSVM_INLINE void crossvm_i_chunk_slots(struct crossvm_slots *slots,
+                                          const struct crossvm_region *region,
+                                          const struct crossvm_chunk *chunk)
+{
+    unsigned char *memory = region->base + (size_t)chunk->off;
+    slots->control = (struct crossvm_slots_shm *)(void *)memory;
+    slots->first = memory + CROSSVM_LINE;
+    slots->stride = (size_t)crossvm_i_slot_stride(chunk->len);
+    slots->n_slots = chunk->n;
+    slots->epoch = chunk->generation;
+    slots->device = region->device;
 }
 
 /* ---- the owner: plan --------------------------------------------------------------------- */

@@ -2,9 +2,10 @@
 /*
  * crossvm/slots.h - N slots, one writer that never waits, any number of read-only readers.
  *
- * Layer 1. The protocol on raw memory, on which the directory (region.h) and the snapshot
- * (snapshot.h) stand. Version v lives in slot v mod N; N is a power of two, 2 to 65536. While the
- * writer fills slot v+1 the newest complete version v lies in another slot, untouched.
+ * Layer 1. The protocol on raw memory, on which the directory (region.h), the snapshot
+ * (snapshot.h) and the broadcast (broadcast.h) stand. Version v lives in slot v mod N; N is a power
+ * of two, 2 to 65536. While the writer fills slot v+1 the newest complete version v lies in another
+ * slot, untouched.
  *
  * Roles: one writer; readers in any number, through read-only mappings, without a word of theirs.
  *
@@ -30,8 +31,8 @@
  *
  * Ordering edges (release side -> acquire side; docs/ORDERING.md shows what breaks without each):
  *
- *   slot_begin    odd mark, release        -> mark, acquire: an unfinished mark of v+N brings the
- *                                             `latest` before it, so that a reader can tell a
+ *   slot_begin    odd mark, release        -> mark, acquire: an unfinished mark of v+N brings a
+ *                                             `latest` above v, so that a reader can tell a
  *                                             slot that is being rewritten from a broken one
  *   slot_hi       hi, release              -> hi, acquire: a reader that sees version v+N's hi
  *                                             also sees that the slot is marked as unfinished
@@ -264,13 +265,26 @@ CROSSVM_INLINE struct crossvm_slot_shm *crossvm_slots_writer_begin(struct crossv
     return slot;
 }
 
+/* Marks the slot of `version`, which was begun and filled, as complete. Nobody may read it yet. */
+CROSSVM_INLINE void crossvm_i_slots_complete(struct crossvm_slot_shm *slot, uint64_t version)
+{
+    /* Two release sides of one store: slot_mark brings the payload, slot_recheck the hi. */
+    CROSSVM_STORE_RELEASE(slot_mark, &slot->mark, (uint32_t)(version << 1));
+}
+
+/* Makes `version` the newest, and with it all that were completed before it: at most N/2 at once,
+ * so that the newest one's slot is never begun again while `latest` names it. */
+CROSSVM_INLINE void crossvm_i_slots_announce(struct crossvm_slots *slots, uint64_t version)
+{
+    CROSSVM_STORE_RELEASE(slot_latest, &slots->control->latest, (uint32_t)version);
+}
+
 /* Makes `version`, whose slot was begun and filled, the newest. Role: the one writer. Wait-free. */
 CROSSVM_INLINE void crossvm_slots_writer_commit(struct crossvm_slots *slots,
                                                 struct crossvm_slot_shm *slot, uint64_t version)
 {
-    /* Two release sides of one store: slot_mark brings the payload, slot_recheck the hi. */
-    CROSSVM_STORE_RELEASE(slot_mark, &slot->mark, (uint32_t)(version << 1));
-    CROSSVM_STORE_RELEASE(slot_latest, &slots->control->latest, (uint32_t)version);
+    crossvm_i_slots_complete(slot, version);
+    crossvm_i_slots_announce(slots, version);
 }
 
 /* Reads back the newest complete version after a restart: the writer goes on with exactly the next

@@ -77,19 +77,6 @@ struct crossvm_snapshot_writer {
     struct crossvm_fault fault;       /* why it answers CORRUPT */
 };
 
-CROSSVM_INLINE void crossvm_i_snapshot_slots(struct crossvm_slots *slots,
-                                             const struct crossvm_region *region,
-                                             const struct crossvm_chunk *chunk)
-{
-    unsigned char *memory = region->base + (size_t)chunk->off;
-    slots->control = (struct crossvm_slots_shm *)(void *)memory;
-    slots->first = memory + CROSSVM_LINE;
-    slots->stride = (size_t)crossvm_i_slot_stride(chunk->len);
-    slots->n_slots = chunk->n;
-    slots->epoch = chunk->generation;
-    slots->device = region->device;
-}
-
 /* ---- reader ------------------------------------------------------------------------------- */
 
 /* Opens a SNAPSHOT chunk for reading. Role: reader, any number. Wait-free.
@@ -104,7 +91,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_open(
         return status;
     }
     __builtin_memset(reader, 0, sizeof(*reader));
-    crossvm_i_snapshot_slots(&reader->slots, region, chunk);
+    crossvm_i_chunk_slots(&reader->slots, region, chunk);
     reader->base = region->base;
     reader->payload_len = (uint32_t)chunk->len;
     return CROSSVM_OK;
@@ -384,7 +371,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_writer_open(
         return status;
     }
     __builtin_memset(writer, 0, sizeof(*writer));
-    crossvm_i_snapshot_slots(&writer->slots, region, chunk);
+    crossvm_i_chunk_slots(&writer->slots, region, chunk);
     writer->payload_len = (uint32_t)chunk->len;
     status =
         crossvm_slots_writer_resume(&writer->slots, region->base, &writer->version, &writer->fault);

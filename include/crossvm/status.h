@@ -48,8 +48,8 @@ enum crossvm_status {
     /* Stale: the chunk is no longer the one that was opened. */
     CROSSVM_STALE = -40,
 
-    /* The peer's impossible bytes, with a struct crossvm_fault. Sticky on a snapshot's or a queue's
-     * handle until it is opened again; a region is judged anew by each call. */
+    /* The peer's impossible bytes, with a struct crossvm_fault. Sticky on a handle of a snapshot,
+     * a broadcast or a queue until it is opened again; a region is judged anew by each call. */
     CROSSVM_CORRUPT = -50,
 
     /* The system's refusal; errno says which. */

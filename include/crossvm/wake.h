@@ -4,7 +4,7 @@
  * woken, the publisher looks there after it has published. No doorbell here (notify.h rings).
  *
  * Layer 3. Roles: one waiter, one publisher. The index is a queue's tail, a queue's head, or the
- * low word of a snapshot's version: 32 bits that run freely.
+ * low word of a snapshot's version or of a broadcast's number: 32 bits that run freely.
  *
  * Shared bytes of a waiter's line, 128 bytes (struct crossvm_wake_line_shm). It is the first line
  * of both parts of a queue and all of a WAKE chunk:

@@ -29,6 +29,7 @@ LAYERS = {
     "wake.h": (3, []),
     "bytes.h": (3, []),
     "snapshot.h": (3, []),
+    "broadcast.h": (3, []),
     "spsc.h": (3, ["wake.h"]),
     "exchange.h": (3, ["spsc.h"]),
     "notify.h": (4, []),

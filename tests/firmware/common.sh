@@ -11,6 +11,7 @@
 left_out() {
     cat <<'LIST'
 attach_reformat threads
+broadcast_race threads and processes
 directory_threads threads and processes
 memfd the operating system's memory
 shm the operating system's memory

@@ -219,13 +219,17 @@ static struct outcome judge_generation(const struct damaged *damaged)
     return damaged->value == 0 ? broken(CROSSVM_RULE_ENTRY_GENERATION, damaged->off) : fine;
 }
 
-/* Kinds that this library does not know are listed; of those it knows only one fits n and len. */
+/* Kinds that this library does not know are listed; of those it knows only one fits n and len, but
+ * for a snapshot, whose n and len may be a broadcast's. */
 static struct outcome judge_kind(const struct damaged *damaged)
 {
     if (damaged->value == 0) {
         return broken(CROSSVM_RULE_ENTRY_KIND, damaged->off);
     }
-    if (damaged->value <= CROSSVM_KIND_DOORBELL && damaged->value != entries[damaged->entry].kind) {
+    uint32_t kind = entries[damaged->entry].kind;
+    bool known = damaged->value <= CROSSVM_KIND_DOORBELL ||
+                 (damaged->value == CROSSVM_KIND_BROADCAST && kind != CROSSVM_KIND_SNAPSHOT);
+    if (known && damaged->value != kind) {
         return broken(CROSSVM_RULE_ENTRY_GEOMETRY, entry_at(damaged->entry) + ENTRY_N);
     }
     return fine;

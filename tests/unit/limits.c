@@ -54,6 +54,17 @@ static const struct {
     {CROSSVM_KIND_SNAPSHOT, 2, UINT64_MAX, INVALID, 0},
     {CROSSVM_KIND_SNAPSHOT, 65536, TWO_TO(31) - 1, OK, 128 + 65536 * (64 + TWO_TO(31))},
 
+    /* Slots of a broadcast: the same. */
+    {CROSSVM_KIND_BROADCAST, 0, 64, INVALID, 0},
+    {CROSSVM_KIND_BROADCAST, 1, 64, INVALID, 0},
+    {CROSSVM_KIND_BROADCAST, 2, 1, OK, 128 + 2 * 128},
+    {CROSSVM_KIND_BROADCAST, 3, 64, INVALID, 0},
+    {CROSSVM_KIND_BROADCAST, 65536, TWO_TO(31) - 1, OK, 128 + 65536 * (64 + TWO_TO(31))},
+    {CROSSVM_KIND_BROADCAST, 131072, 64, INVALID, 0},
+    {CROSSVM_KIND_BROADCAST, 2, 0, INVALID, 0},
+    {CROSSVM_KIND_BROADCAST, 2, TWO_TO(31), INVALID, 0},
+    {CROSSVM_KIND_BROADCAST, 2, UINT64_MAX, INVALID, 0},
+
     /* Elements: a power of two from 1 to 2^30. */
     {CROSSVM_KIND_SPSC_TX, 0, 8, INVALID, 0},
     {CROSSVM_KIND_SPSC_TX, 1, 8, OK, 512 + 8},
@@ -101,6 +112,7 @@ static const struct {
     /* Kinds of a later library need their line, whatever the rest says. */
     {0, 0, 0, UNSUPPORTED, 128},
     {7, 0, 0, UNSUPPORTED, 128},
+    {11, 0, 0, UNSUPPORTED, 128},
     {UINT32_MAX, UINT32_MAX, UINT64_MAX, UNSUPPORTED, 128},
 };
 

@@ -41,11 +41,11 @@ FAULTS = [
 """, "", "slots.c -DCOUNT=4"),
     Fault("slots: `latest` is stored before the complete mark", "slots.h",
           """\
-    CROSSVM_STORE_RELEASE(slot_mark, &slot->mark, (uint32_t)(version << 1));
-    CROSSVM_STORE_RELEASE(slot_latest, &slots->control->latest, (uint32_t)version);
+    crossvm_i_slots_complete(slot, version);
+    crossvm_i_slots_announce(slots, version);
 """, """\
-    CROSSVM_STORE_RELEASE(slot_latest, &slots->control->latest, (uint32_t)version);
-    CROSSVM_STORE_RELEASE(slot_mark, &slot->mark, (uint32_t)(version << 1));
+    crossvm_i_slots_announce(slots, version);
+    crossvm_i_slots_complete(slot, version);
 """, "slots.c"),
     Fault("slots: close does not compare the mark again", "slots.h",
           """\
@@ -87,6 +87,38 @@ FAULTS = [
     *version = ticket.version + 1;
     return CROSSVM_OK;
 """, "slots_restart.c DIE=0..6"),
+    # ---- broadcasts -----------------------------------------------------------------------------
+    Fault("broadcast: an element is announced before its mark is complete", "broadcast.h",
+          """\
+    writer->number++;
+    crossvm_i_slots_complete(slot, writer->number);
+""", """\
+    writer->number++;
+    crossvm_i_slots_announce(&writer->slots, writer->number);
+    crossvm_i_slots_complete(slot, writer->number);
+""", "broadcast.c"),
+    Fault("broadcast: more than half the slots are announced at once", "broadcast.h",
+          """\
+        uint32_t part = left < writer->slots.n_slots / 2 ? left : writer->slots.n_slots / 2;
+""", """\
+        uint32_t part = left < writer->slots.n_slots ? left : writer->slots.n_slots;
+""", "broadcast.c -DMODEL_SLOTS=4 -DBATCH=3 -DBEHIND=2 -DCOUNT=1 -DREADS=1"),
+    Fault("broadcast: another mark is called corrupt, though `latest` has moved on", "broadcast.h",
+          """\
+    if (crossvm_load_relaxed(&slots->control->latest) != (uint32_t)reader->newest) {
+        return CROSSVM_TORN;
+    }
+""", "", "broadcast.c -DMODEL_SLOTS=4 -DBATCH=2 -DBEHIND=2 -DSTART=0xffffffffull"),
+    Fault("broadcast: what a write under way has begun is called corrupt", "broadcast.h",
+          """\
+    if (reader->newest - number >= slots->n_slots / 2 && next_mark - ticket->mark <= 1) {
+        return CROSSVM_TORN;
+    }
+""", "", "broadcast.c -DMODEL_SLOTS=4 -DBATCH=2 -DBEHIND=4 -DCOUNT=1"),
+    Fault("broadcast: a number that was skipped over is not counted", "broadcast.h",
+          """\
+    reader->n_lost += lost;
+""", "", "broadcast.c"),
     # ---- generations ----------------------------------------------------------------------------
     Fault("bytes: the epoch is not looked at behind the copy", "bytes.h",
           """\

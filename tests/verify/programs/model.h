@@ -10,7 +10,7 @@
 
 #include <crossvm/snapshot.h>
 
-/* A chunk of two slots. Two words of the payload are in use: the first two, or with MODEL_WIDE the
+/* A chunk of MODEL_SLOTS slots, of two unless the program says otherwise. Two words of the payload are in use: the first two, or with MODEL_WIDE the
  * two at offset 64, which begin a 128-byte line of the chunk. */
 #if defined(MODEL_WIDE)
 #define MODEL_PAYLOAD_LEN 192
@@ -26,9 +26,13 @@ struct model_slot {
     struct crossvm_le32 payload[MODEL_PAYLOAD_LEN / 4];
 };
 
+#ifndef MODEL_SLOTS
+#define MODEL_SLOTS 2
+#endif
+
 struct model_snapshot {
     struct crossvm_slots_shm control;
-    struct model_slot slot[2];
+    struct model_slot slot[MODEL_SLOTS];
 };
 
 #define MODEL_STRIDE sizeof(struct model_slot)
@@ -39,7 +43,7 @@ static inline void model_slots(struct crossvm_slots *slots, struct model_snapsho
     slots->control = &shm->control;
     slots->first = (unsigned char *)&shm->slot[0];
     slots->stride = MODEL_STRIDE;
-    slots->n_slots = 2;
+    slots->n_slots = MODEL_SLOTS;
     slots->epoch = epoch;
     slots->device = false;
 }
