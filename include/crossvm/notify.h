@@ -20,6 +20,12 @@ CROSSVM_EXTERN_C_BEGIN
 /* A deadline that never comes. */
 #define CROSSVM_NO_DEADLINE UINT64_MAX
 
+/* So many rings for nothing in a row are a storm: from then on a wait rests before it listens. */
+#define CROSSVM_NOTIFY_VAIN 16u
+
+/* How long it rests, ns: what a storm can delay, and how seldom it can wake its receiver. */
+#define CROSSVM_NOTIFY_REST_NS 1000000u
+
 /* What a backend supplies. context is the backend's own. */
 struct crossvm_notify_ops {
     /* Rings `vector` of `peer`. Never blocks. OK; NOT_FOUND no such route; STALE its memory is
@@ -32,6 +38,9 @@ struct crossvm_notify_ops {
     int (*fd)(void *context, uint32_t vector);
     /* The clock of the deadlines, ns, never backward. */
     uint64_t (*now)(void *context);
+    /* Sleeps until now() reaches until_ns, whatever rings meanwhile (it may end early). NULL:
+     * nothing slows a storm of rings down. */
+    void (*rest)(void *context, uint64_t until_ns);
 };
 
 /* A doorbell in use. */
@@ -68,6 +77,24 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_notify_signal_if(struct crossvm_not
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_notify_wait(struct crossvm_notify *notify,
                                                          uint32_t vector, uint64_t deadline_ns)
 {
+    return notify->ops->wait(notify->context, vector, deadline_ns);
+}
+
+/* As crossvm_notify_wait, for a loop that looks at shared memory and waits again. A peer may ring
+ * without end; n_vain counts the waits of this loop that ended and nothing was there, and after
+ * CROSSVM_NOTIFY_VAIN of them each wait rests first, deaf, for CROSSVM_NOTIFY_REST_NS. So a storm
+ * of rings costs its receiver so many looks and one more for each such time, and delays what it
+ * waits for by no more. Blocks. Statuses as crossvm_notify_wait. */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_notify_wait_again(struct crossvm_notify *notify,
+                                                               uint32_t vector,
+                                                               uint64_t deadline_ns,
+                                                               uint32_t n_vain)
+{
+    if (n_vain >= CROSSVM_NOTIFY_VAIN && notify->ops->rest != NULL) {
+        uint64_t now_ns = notify->ops->now(notify->context);
+        uint64_t until_ns = now_ns + CROSSVM_NOTIFY_REST_NS;
+        notify->ops->rest(notify->context, until_ns < deadline_ns ? until_ns : deadline_ns);
+    }
     return notify->ops->wait(notify->context, vector, deadline_ns);
 }
 
@@ -133,10 +160,7 @@ CROSSVM_INLINE void crossvm_notify_polling(struct crossvm_notify *notify,
                                            struct crossvm_polling *polling)
 {
     static const struct crossvm_notify_ops ops = {
-        crossvm_i_polling_signal,
-        crossvm_i_polling_wait,
-        NULL,
-        crossvm_i_polling_now,
+        crossvm_i_polling_signal, crossvm_i_polling_wait, NULL, crossvm_i_polling_now, NULL,
     };
     notify->ops = &ops;
     notify->context = polling;

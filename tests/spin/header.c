@@ -193,7 +193,7 @@ static uint64_t bell_now(void *context)
     return now;
 }
 
-static const struct crossvm_notify_ops bell_ops = {bell_signal, bell_wait, NULL, bell_now};
+static const struct crossvm_notify_ops bell_ops = {bell_signal, bell_wait, NULL, bell_now, NULL};
 static struct crossvm_notify bell = {&bell_ops, NULL, 0, 0};
 
 /* Both sides stand at index START, and n elements lie in the queue. */

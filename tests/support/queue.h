@@ -500,7 +500,7 @@ static inline void queue_bell_make(struct queue_bells *bells, uint32_t peer,
                                    struct queue_bells *other, enum queue_backend backend)
 {
     static const struct crossvm_notify_ops ops = {queue_bell_signal, queue_bell_wait, NULL,
-                                                  queue_bell_now};
+                                                  queue_bell_now, NULL};
     memset(bells, 0, sizeof(*bells));
     bells->peer = peer;
     bells->other = other;

@@ -110,10 +110,8 @@ CROSSVM_INLINE void crossvm_notify_eventfd(struct crossvm_notify *notify,
                                            struct crossvm_eventfd *eventfd)
 {
     static const struct crossvm_notify_ops ops = {
-        crossvm_i_eventfd_signal,
-        crossvm_i_eventfd_wait,
-        crossvm_i_eventfd_fd,
-        crossvm_i_posix_notify_now,
+        crossvm_i_eventfd_signal,   crossvm_i_eventfd_wait, crossvm_i_eventfd_fd,
+        crossvm_i_posix_notify_now, crossvm_i_posix_rest,
     };
     notify->ops = &ops;
     notify->context = eventfd;

@@ -156,10 +156,8 @@ CROSSVM_INLINE int crossvm_i_futex_wait(void *context, uint32_t vector, uint64_t
 CROSSVM_INLINE void crossvm_notify_futex(struct crossvm_notify *notify, struct crossvm_futex *futex)
 {
     static const struct crossvm_notify_ops ops = {
-        crossvm_i_futex_signal,
-        crossvm_i_futex_wait,
-        NULL,
-        crossvm_i_posix_notify_now,
+        crossvm_i_futex_signal,     crossvm_i_futex_wait, NULL,
+        crossvm_i_posix_notify_now, crossvm_i_posix_rest,
     };
     notify->ops = &ops;
     notify->context = futex;

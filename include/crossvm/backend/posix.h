@@ -55,6 +55,14 @@ CROSSVM_INLINE struct timespec crossvm_i_posix_timespec(uint64_t ns)
     return time;
 }
 
+/* Sleeps until a time of crossvm_posix_now, or until a signal (notify.h). */
+CROSSVM_INLINE void crossvm_i_posix_rest(void *context, uint64_t until_ns)
+{
+    const struct timespec until = crossvm_i_posix_timespec(until_ns);
+    (void)context;
+    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
 /* The clock domain of crossvm_posix_now: this kernel since this boot, and this time namespace,
  * since namespaces shift the clock. OK; SYSTEM with errno (the
  * domain is then one that compares with nothing). */

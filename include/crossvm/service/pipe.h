@@ -15,6 +15,8 @@
  * The longest delay is the consumer's own timer: with a delay it first waits for any element at
  * all, and from then on for its watermark until the delay is over. A burst below the watermark that
  * is followed by silence is thus seen in time, whatever the producer does.
+ *
+ * A peer that rings without end makes a wait rest between its looks (crossvm_notify_wait_again).
  */
 #ifndef CROSSVM_SERVICE_PIPE_H
 #define CROSSVM_SERVICE_PIPE_H
@@ -72,13 +74,13 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_rx_kick(struct crossvm_pipe_rx
     return status;
 }
 
-/* Armed, and not enough there: nudges the peer and sleeps once. */
+/* Armed, and not enough there: nudges the peer and sleeps once. n_woken: sleeps before this one. */
 CROSSVM_INLINE int crossvm_i_pipe_sleep(const struct crossvm_pipe_bell *bell, int nudge,
-                                        uint64_t deadline_ns)
+                                        uint64_t deadline_ns, uint32_t n_woken)
 {
     int status = nudge ? crossvm_i_pipe_ring(bell, nudge) : CROSSVM_OK;
     if (status == CROSSVM_OK) {
-        status = crossvm_notify_wait(bell->notify, bell->vector_in, deadline_ns);
+        status = crossvm_notify_wait_again(bell->notify, bell->vector_in, deadline_ns, n_woken);
     }
     return status == CROSSVM_TIMEOUT ? CROSSVM_OK : status;
 }
@@ -91,19 +93,19 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_tx_wait(struct crossvm_pipe_tx
                                                           uint32_t want, uint64_t deadline_ns)
 {
     struct crossvm_spsc_tx *queue = &pipe->queue;
-    bool woken = false;
+    uint32_t n_woken = 0;
     for (;;) {
         int armed = crossvm_spsc_tx_arm(queue, want);
         if (armed != 0) {
             return armed < 0 ? armed : crossvm_spsc_tx_free(queue);
         }
         int n_free = crossvm_spsc_tx_free(queue);
-        bool looks = woken && n_free > 0;
+        bool looks = n_woken != 0 && n_free > 0;
         bool stuck = looks && crossvm_wake_peer_waits(&queue->kick);
         int status = CROSSVM_OK;
         if (n_free >= 0 && !stuck && crossvm_notify_now(pipe->bell.notify) < deadline_ns) {
             int nudge = looks ? 0 : crossvm_spsc_tx_nudge(queue);
-            status = crossvm_i_pipe_sleep(&pipe->bell, nudge, deadline_ns);
+            status = crossvm_i_pipe_sleep(&pipe->bell, nudge, deadline_ns, n_woken);
         } else {
             status = n_free == 0 ? CROSSVM_TIMEOUT : n_free;
         }
@@ -111,7 +113,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_tx_wait(struct crossvm_pipe_tx
         if (status != CROSSVM_OK) {
             return status;
         }
-        woken = true;
+        n_woken += n_woken < CROSSVM_NOTIFY_VAIN ? 1 : 0;
     }
 }
 
@@ -137,7 +139,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_rx_wait(struct crossvm_pipe_rx
     struct crossvm_spsc_rx *queue = &pipe->queue;
     uint64_t until_ns = deadline_ns;
     bool counting = false; /* the delay has begun */
-    bool woken = false;
+    uint32_t n_woken = 0;
     if (queue->state == CROSSVM_OK && want > queue->capacity) {
         return CROSSVM_INVALID;
     }
@@ -156,12 +158,12 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_rx_wait(struct crossvm_pipe_rx
             until_ns = crossvm_i_pipe_until(now_ns, delay_ns, deadline_ns);
             continue;
         }
-        bool looks = woken && fill > 0;
+        bool looks = n_woken != 0 && fill > 0;
         bool stuck = looks && crossvm_wake_peer_waits(&queue->kick);
         int status = CROSSVM_OK;
         if (!stuck && now_ns < until_ns) {
             int nudge = looks ? 0 : crossvm_spsc_rx_nudge(queue);
-            status = crossvm_i_pipe_sleep(&pipe->bell, nudge, until_ns);
+            status = crossvm_i_pipe_sleep(&pipe->bell, nudge, until_ns, n_woken);
         } else {
             status = fill == 0 ? CROSSVM_TIMEOUT : fill;
         }
@@ -169,7 +171,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_rx_wait(struct crossvm_pipe_rx
         if (status != CROSSVM_OK) {
             return status;
         }
-        woken = true;
+        n_woken += n_woken < CROSSVM_NOTIFY_VAIN ? 1 : 0;
     }
 }
 
