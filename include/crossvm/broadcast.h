@@ -320,6 +320,17 @@ crossvm_broadcast_reader_number(const struct crossvm_broadcast_reader *reader)
     return reader->next - 1;
 }
 
+/* How many elements were published that this handle has neither read nor lost: 0 to 2^31 - 1; some
+ * may be overwritten before they are read. Role: the reader. Wait-free. STALE; CORRUPT, sticky. */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_broadcast_reader_newer(
+    const struct crossvm_broadcast_reader *reader)
+{
+    if (reader->fault.rule != CROSSVM_RULE_NONE) {
+        return CROSSVM_CORRUPT;
+    }
+    return crossvm_slots_reader_newer(&reader->slots, crossvm_broadcast_reader_number(reader));
+}
+
 /* ---- writer ------------------------------------------------------------------------------- */
 
 /* Opens a BROADCAST chunk for writing, the first time or after a restart: numbers go on behind the

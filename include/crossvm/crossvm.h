@@ -22,8 +22,10 @@
 #include "broadcast.h"
 #include "spsc.h"
 #include "exchange.h"
+#include "fanin.h"
 #include "notify.h"
 #include "clock.h"
 #include "service/pipe.h"
+#include "service/waitset.h"
 
 #endif

@@ -356,6 +356,17 @@ CROSSVM_INLINE bool crossvm_snapshot_is_stale(const struct crossvm_snapshot_info
     return taken == 0 || now_ns < taken || now_ns - taken > max_age_ns;
 }
 
+/* How many versions are newer than the one that was read last: 0 to 2^31 - 1. Role: the reader.
+ * Wait-free. STALE the chunk is gone; CORRUPT, sticky. */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_newer(
+    const struct crossvm_snapshot_reader *reader)
+{
+    if (reader->fault.rule != CROSSVM_RULE_NONE) {
+        return CROSSVM_CORRUPT;
+    }
+    return crossvm_slots_reader_newer(&reader->slots, reader->last);
+}
+
 /* ---- writer ------------------------------------------------------------------------------- */
 
 /* Opens a SNAPSHOT chunk for writing, the first time or after a restart: versions go on from the

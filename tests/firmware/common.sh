@@ -20,6 +20,7 @@ exchange_kill processes
 spsc_kill processes
 spsc_stress threads and processes
 wake_lost threads and processes
+waitset_processes processes
 LIST
 }
 
