@@ -8,12 +8,16 @@
 usage() {
     cat <<'END'
 usage: sh examples/run-demo.sh [--seconds N] [--file F] [--out DIR] [--tear] [--spoil]
+       sh examples/run-demo.sh --topology [--seconds N] [--spoil]
 
   --seconds N  run at least this long, a whole number from 1 to 86400 (default: 5)
   --file F     stream this file in both directions (default: two files of random data)
   --out DIR    keep what arrived in DIR (default: it is removed at the end)
   --tear       publish one torn version on purpose: the run must end with status 1
   --spoil      change one byte of a file on its way: likewise
+  --topology   something else: three producers feed a fan-in, and what comes of it is broadcast to
+               three readers, one of them slow and one late; with --spoil one byte of an element
+               is changed on its way
 
 Two programs run: crossvm-demo-a publishes the state of this machine a thousand times a second,
 crossvm-demo-b reads it from memory that it cannot write, and each streams a file to the other.
@@ -36,6 +40,7 @@ seconds=5
 file=
 out=
 extra=
+topology=
 
 need_value() {
     [ "$1" -ge 2 ] || refuse "$2: expected a value behind it"
@@ -61,6 +66,14 @@ check_out() {
     [ -w "$out" ] || refuse "--out $out: expected a directory that can be written to"
 }
 
+check_topology() {
+    [ -z "$has_file" ] || refuse "--topology --file: expected no file, none is streamed"
+    [ -z "$has_out" ] || refuse "--topology --out: expected no directory, nothing is kept"
+    case $extra in
+    *--tear*) refuse "--topology --tear: expected --spoil, or nothing" ;;
+    esac
+}
+
 parse() {
     has_file=
     has_out=
@@ -74,6 +87,7 @@ parse() {
         --file) need_value $# "$1" && file=$2 && has_file=1 && shift ;;
         --out) need_value $# "$1" && out=$2 && has_out=1 && shift ;;
         --tear | --spoil) extra="$extra $1" ;;
+        --topology) topology=1 ;;
         *) refuse "$1: unknown option; --help lists what there is" ;;
         esac
         shift
@@ -81,6 +95,7 @@ parse() {
     check_seconds
     [ -z "$has_file" ] || check_file
     [ -z "$has_out" ] || check_out
+    [ -z "$topology" ] || check_topology
 }
 
 # ---- what is needed -----------------------------------------------------------------------------
@@ -166,6 +181,7 @@ build() {
     done
     link crossvm-demo-a demo-a options machine link stream side
     link crossvm-demo-b demo-b options machine link stream side readings view
+    link crossvm-demo-topology topology
     link make-data make-data
 }
 
@@ -215,6 +231,19 @@ run() {
     report crossvm-demo-b $status_b
 }
 
+# One program, which starts the others itself.
+run_topology() {
+    # shellcheck disable=SC2086 # words or nothing
+    "$work/crossvm-demo-topology" --seconds "$seconds" $extra &
+    pid_a=$!
+    running=$pid_a
+    wait "$pid_a"
+    status_a=$?
+    running=
+    report crossvm-demo-topology $status_a
+    status_b=0
+}
+
 # The worse of two statuses: 2 before 1 before 0; a death counts as 1.
 verdict() {
     if [ $status_a -eq 2 ] || [ $status_b -eq 2 ]; then
@@ -233,6 +262,11 @@ if [ -z "$out" ]; then
     mkdir "$out" || exit 2
 fi
 build
+if [ -n "$topology" ]; then
+    run_topology
+    verdict
+    exit
+fi
 file_a=$file
 file_b=$file
 if [ -z "$file" ]; then

@@ -262,6 +262,35 @@ static void a_bell_that_goes_is_left_out_and_the_others_ring(void)
     down();
 }
 
+/* With a bell that has no descriptor each sleep is short, and ends as a false alarm. */
+static void a_bell_without_a_descriptor_is_looked_at_now_and_then(void)
+{
+    up();
+    REQUIRE(crossvm_notify_poll(&listening, &listener) == CROSSVM_OK);
+    CHECK_EQ(crossvm_notify_wait(&listening, 0, CROSSVM_NO_DEADLINE), CROSSVM_OK);
+    down();
+}
+
+/* A ring that ends a sleep is heard with it: it does not end the next one, too. */
+static void a_ring_ends_one_wait(void)
+{
+    struct crossvm_poll only = {bells, fds, 1, 0, 1};
+    up();
+    REQUIRE(crossvm_notify_poll(&listening, &only) == CROSSVM_OK);
+    for (int round = 0; round < 50; round++) {
+        pid_t child = test_fork();
+        if (child == 0) {
+            (void)sched_yield();
+            CHECK_EQ(crossvm_notify_signal(&theirs[0].notify, PARTY_B, 0), CROSSVM_OK);
+            test_child_done();
+        }
+        CHECK_EQ(crossvm_notify_wait(&listening, 0, CROSSVM_NO_DEADLINE), CROSSVM_OK);
+        CHECK_EQ(crossvm_notify_wait(&listening, 0, 0), CROSSVM_TIMEOUT);
+        CHECK_EQ(test_wait(child), 0);
+    }
+    down();
+}
+
 static void a_listener_that_cannot_be_is_refused(void)
 {
     struct crossvm_poll none = {bells, fds, 0, 0, 1};
@@ -280,6 +309,8 @@ int main(void)
     test_guard();
     CASE(everything_arrives_behind_one_wait);
     CASE(a_bell_that_goes_is_left_out_and_the_others_ring);
+    CASE(a_bell_without_a_descriptor_is_looked_at_now_and_then);
+    CASE(a_ring_ends_one_wait);
     CASE(a_listener_that_cannot_be_is_refused);
     return check_done();
 }
