@@ -448,6 +448,68 @@ static void a_stream_flows_between_processes(void)
 
 #endif
 
+/* ---- storms ---------------------------------------------------------------------------------- */
+
+static struct {
+    uint64_t now_ns; /* goes on in rests alone */
+    unsigned n_waits;
+    unsigned n_rests;
+} storm;
+
+static int storm_signal(void *context, uint32_t peer, uint32_t vector)
+{
+    (void)context;
+    (void)peer;
+    (void)vector;
+    return CROSSVM_OK;
+}
+
+static int storm_wait(void *context, uint32_t vector, uint64_t deadline_ns)
+{
+    (void)context;
+    (void)vector;
+    (void)deadline_ns;
+    storm.n_waits++;
+    return CROSSVM_OK;
+}
+
+static uint64_t storm_now(void *context)
+{
+    (void)context;
+    return storm.now_ns;
+}
+
+static void storm_rest(void *context, uint64_t until_ns)
+{
+    (void)context;
+    storm.n_rests++;
+    storm.now_ns = until_ns;
+}
+
+/* Rings for nothing, without end: so many looks, and one more for each rest, at both ends. */
+static void a_storm_of_rings_costs_bounded_work(void)
+{
+    static const struct crossvm_notify_ops ops = {storm_signal, storm_wait, NULL, storm_now,
+                                                  storm_rest};
+    const uint64_t deadline_ns = 50 * (uint64_t)CROSSVM_NOTIFY_REST_NS;
+    struct crossvm_notify notify = {&ops, NULL, 0, 0};
+    up(QUEUE_POLLING, usual);
+    for (int end = 0; end < 2; end++) {
+        memset(&storm, 0, sizeof(storm));
+        rx.bell.notify = &notify;
+        tx.bell.notify = &notify;
+        CHECK_EQ(end == 0 ? crossvm_pipe_rx_wait(&rx, 1, 0, deadline_ns)
+                          : crossvm_pipe_tx_wait(&tx, 1, deadline_ns),
+                 CROSSVM_TIMEOUT);
+        CHECK_EQ(storm.n_rests, 50);
+        CHECK_EQ(storm.n_waits, CROSSVM_NOTIFY_VAIN + 50);
+        for (uint64_t n = 0; end == 0 && n < CAPACITY; n++) {
+            CHECK_EQ(crossvm_spsc_tx_push(&tx.queue, &n), CROSSVM_OK);
+        }
+    }
+    down();
+}
+
 int main(void)
 {
     test_guard();
@@ -462,6 +524,7 @@ int main(void)
     CASE(a_wait_takes_what_there_is_when_the_other_waits_too);
     CASE(a_queue_that_is_not_up_ends_a_wait);
     CASE(a_broken_queue_ends_a_wait_with_its_status);
+    CASE(a_storm_of_rings_costs_bounded_work);
 #if CHECK_OS
     CASE(a_sleeping_consumer_is_woken_at_its_watermark);
     CASE(a_sleeping_producer_is_woken_when_enough_is_free);
