@@ -237,6 +237,40 @@ FAULTS = [
 """, """\
     crossvm_store_relaxed(incarnation, 1u);
 """, "incarnation.c -DSAME DIE=0..3"),
+    # ---- exchanges ------------------------------------------------------------------------------
+    Fault("exchange: an answer is handed back before it is there", "exchange.h",
+          """\
+    size_t at = crossvm_i_multiply(queue->stride, queue->head & queue->mask);
+    crossvm_i_spsc_put_run(rx->device,""", """\
+    size_t at = crossvm_i_multiply(queue->stride, queue->head & queue->mask);
+    crossvm_i_exchange_rx_hand_back(rx, 1);
+    rx->queue.head--;
+    crossvm_i_spsc_put_run(rx->device,""", "exchange.c"),
+    Fault("exchange: a place is free when it was answered", "exchange.h",
+          """\
+    return tx->queue.capacity - (tx->queue.tail - tx->queue.taken);
+""", """\
+    return tx->queue.capacity - (tx->queue.tail - tx->queue.head);
+""", "exchange.c -DPUSHES=4 -DTAKE_EVERY=2"),
+    Fault("exchange: what was taken back is not written down", "exchange.h",
+          """\
+    crossvm_store_relaxed(&tx->queue.own->taken, tx->queue.taken);
+""", "", "exchange_restart.c DIE=0..8"),
+    Fault("exchange: a producer that is about to sleep does not look again", "exchange.h",
+          """\
+        answered = crossvm_exchange_tx_answered(tx);
+    }
+    if (answered < 0 ||""", """\
+    }
+    if (answered < 0 ||""", "exchange_sleep.c"),
+    Fault("exchange: a client begins anew behind the element that it was answering", "exchange.h",
+          """\
+    rx->queue.head += n;
+    crossvm_i_spsc_rx_publish(&rx->queue);
+""", """\
+    crossvm_i_spsc_rx_publish(&rx->queue);
+    rx->queue.head += n;
+""", "exchange_rx_restart.c DIE=0..8"),
     # ---- waking ---------------------------------------------------------------------------------
     Fault("wake: a ring comes one index late", "wake.h",
           """\

@@ -4,9 +4,10 @@
  * order, and the client sees each element once. Elements and answers are plain memory, so that the
  * race detector proves whose turn each place is. CAPACITY, START, SHARED: see exchange.h.
  *
- *   PUSHES    pushes that the producer tries, before each of which it takes what it finds
- *   ANSWERS   that the client tries
- *   IN_PLACE  by reserve, peek, commit and release, else copied
+ *   PUSHES      pushes that the producer tries
+ *   TAKE_EVERY  of them has an answer taken in front of it, if there is one
+ *   ANSWERS     that the client tries
+ *   IN_PLACE    by reserve, peek, commit and release, else copied
  */
 #include "round.h"
 
@@ -14,6 +15,9 @@
 
 #ifndef PUSHES
 #define PUSHES 3
+#endif
+#ifndef TAKE_EVERY
+#define TAKE_EVERY 1
 #endif
 #ifndef ANSWERS
 #define ANSWERS 3
@@ -97,7 +101,9 @@ static void *produce(void *unused)
 {
     (void)unused;
     for (int i = 0; i < PUSHES; i++) {
-        (void)take_one();
+        if (i % TAKE_EVERY == 0) {
+            (void)take_one();
+        }
         push_one();
     }
     return NULL;
