@@ -7,7 +7,8 @@
  * Both do the same: make a region in named memory (PREFIX-a, PREFIX-b) and map the other's
  * read-only; compare its header and directory with what they would write; read its bytes; bring up
  * a queue each way; let a watermark ring, send through pipes that really sleep, publish and read
- * snapshots, and answer the elements of an exchange, in each direction. Run by mixed.sh.
+ * snapshots, answer the elements of an exchange, and read a broadcast, in each direction. Run by
+ * mixed.sh.
  */
 #include <crossvm/backend/futex.h>
 #include <crossvm/backend/shm.h>
@@ -22,6 +23,9 @@ enum {
     ELEMENTS = 5000,
     EXCHANGED = 1000,
     EXCHANGE_CAPACITY = 4,
+    BROADCASTS = 2000,
+    BROADCAST_BATCH = 2,
+    BROADCAST_SLOTS = 4, /* as much room as an exchange takes */
     VERSIONS = 1000
 };
 
@@ -216,43 +220,47 @@ static void read_versions(void)
     send(300);
 }
 
-/* ---- an exchange, in chunks that are allocated for it ---------------------------------------- */
+/* ---- what lies in chunks that are allocated for it ------------------------------------------- */
 
-static struct crossvm_chunk exchange_part; /* of one turn: id 0 = none yet */
+static struct crossvm_chunk part; /* of one turn: id 0 = none yet */
 
 /* Both have met since the last turn, so nobody uses its part any more. */
-static const struct crossvm_chunk *make_exchange_part(uint32_t kind, uint32_t link_id)
+static void make_part(struct crossvm_chunk_decl decl)
 {
-    struct crossvm_chunk_decl decl =
-        sample_decl("exchange", kind, EXCHANGE_CAPACITY, SAMPLE_ELEM_LEN, side.party);
-    decl.link_id = link_id;
-    if (exchange_part.id != 0) {
-        REQUIRE(crossvm_region_owner_release(&side.own, &exchange_part) == CROSSVM_OK);
+    if (part.id != 0) {
+        REQUIRE(crossvm_region_owner_release(&side.own, &part) == CROSSVM_OK);
     }
-    REQUIRE(crossvm_region_owner_allocate(&side.own, &decl, &exchange_part) == CROSSVM_OK);
-    return &exchange_part;
+    REQUIRE(crossvm_region_owner_allocate(&side.own, &decl, &part) == CROSSVM_OK);
 }
 
-static struct crossvm_chunk find_exchange_part(uint32_t kind)
+static struct crossvm_chunk find_part(const char *name, uint32_t kind)
 {
     struct crossvm_chunk chunk;
     int status;
-    while ((status = crossvm_region_find(&side.peer, "exchange", kind, 0, &chunk)) != CROSSVM_OK) {
+    while ((status = crossvm_region_find(&side.peer, name, kind, 0, &chunk)) != CROSSVM_OK) {
         REQUIRE(status == CROSSVM_NOT_FOUND || status == CROSSVM_TORN);
         (void)sched_yield();
     }
     return chunk;
 }
 
+static void make_exchange_part(uint32_t kind, uint32_t link_id)
+{
+    struct crossvm_chunk_decl decl =
+        sample_decl("exchange", kind, EXCHANGE_CAPACITY, SAMPLE_ELEM_LEN, side.party);
+    decl.link_id = link_id;
+    make_part(decl);
+}
+
 static void send_and_take_back(void)
 {
     static struct crossvm_exchange_tx tx;
     unsigned char elem[SAMPLE_ELEM_LEN];
-    const struct crossvm_chunk *part = make_exchange_part(CROSSVM_KIND_EXCHANGE_TX, side.party);
-    struct crossvm_chunk peer = find_exchange_part(CROSSVM_KIND_EXCHANGE_RX);
+    make_exchange_part(CROSSVM_KIND_EXCHANGE_TX, side.party);
+    struct crossvm_chunk peer = find_part("exchange", CROSSVM_KIND_EXCHANGE_RX);
     uint32_t n_sent = 0;
     int status;
-    REQUIRE(crossvm_exchange_tx_open(&tx, &side.own.region, part, 0, 1) == CROSSVM_OK);
+    REQUIRE(crossvm_exchange_tx_open(&tx, &side.own.region, &part, 0, 1) == CROSSVM_OK);
     while ((status = crossvm_exchange_tx_link(&tx, &side.peer, &peer)) == CROSSVM_NOT_YET) {
         (void)sched_yield();
     }
@@ -276,12 +284,12 @@ static void answer_what_is_sent(void)
     static struct crossvm_exchange_rx rx;
     unsigned char elem[SAMPLE_ELEM_LEN];
     uint32_t link_id = side.party == SAMPLE_A ? SAMPLE_B : SAMPLE_A;
-    const struct crossvm_chunk *part = make_exchange_part(CROSSVM_KIND_EXCHANGE_RX, link_id);
+    make_exchange_part(CROSSVM_KIND_EXCHANGE_RX, link_id);
     struct crossvm_chunk peer;
     int status;
-    REQUIRE(crossvm_exchange_rx_open(&rx, &side.own.region, part, EXCHANGE_CAPACITY,
+    REQUIRE(crossvm_exchange_rx_open(&rx, &side.own.region, &part, EXCHANGE_CAPACITY,
                                      SAMPLE_ELEM_LEN, 1) == CROSSVM_OK);
-    peer = find_exchange_part(CROSSVM_KIND_EXCHANGE_TX);
+    peer = find_part("exchange", CROSSVM_KIND_EXCHANGE_TX);
     while ((status = crossvm_exchange_rx_link(&rx, &side.peer, &peer)) == CROSSVM_NOT_YET) {
         (void)sched_yield();
     }
@@ -296,6 +304,50 @@ static void answer_what_is_sent(void)
         REQUIRE(crossvm_exchange_rx_answer(&rx, elem) == CROSSVM_OK);
         n_answered++;
     }
+}
+
+static void publish_a_broadcast(void)
+{
+    static struct crossvm_broadcast_writer writer;
+    unsigned char elems[BROADCAST_BATCH][SAMPLE_ELEM_LEN];
+    make_part(
+        sample_decl("news", CROSSVM_KIND_BROADCAST, BROADCAST_SLOTS, SAMPLE_ELEM_LEN, side.party));
+    REQUIRE(crossvm_broadcast_writer_open(&writer, &side.own.region, &part) == CROSSVM_OK);
+    receive(400); /* the reader is there */
+    for (uint32_t n = 0; n < BROADCASTS; n += BROADCAST_BATCH) {
+        for (uint32_t i = 0; i < BROADCAST_BATCH; i++) {
+            sample_fill(elems[i], SAMPLE_ELEM_LEN, n + i);
+        }
+        REQUIRE(crossvm_broadcast_writer_publish_n(&writer, elems, SAMPLE_ELEM_LEN,
+                                                   BROADCAST_BATCH) == CROSSVM_OK);
+        (void)sched_yield();
+    }
+}
+
+/* Each number once: read, or known to be lost. */
+static void read_a_broadcast(void)
+{
+    static struct crossvm_broadcast_reader reader;
+    unsigned char elem[SAMPLE_ELEM_LEN];
+    struct crossvm_broadcast_info info = {0, 0, 0};
+    struct crossvm_chunk news = find_part("news", CROSSVM_KIND_BROADCAST);
+    unsigned long n_read = 0;
+    REQUIRE(crossvm_broadcast_reader_open(&reader, &side.peer, &news, CROSSVM_BROADCAST_OLDEST) ==
+            CROSSVM_OK);
+    send(400);
+    while (info.number < BROADCASTS) {
+        int status = crossvm_broadcast_reader_read(&reader, elem, sizeof(elem), &info);
+        if (status != CROSSVM_OK) {
+            REQUIRE(status == CROSSVM_EMPTY || status == CROSSVM_TORN);
+            (void)sched_yield();
+            continue;
+        }
+        n_read++;
+        CHECK_EQ(info.len, sizeof(elem));
+        CHECK_EQ(info.number, n_read + reader.n_lost);
+        check_sample(elem, sizeof(elem), (uint32_t)info.number - 1);
+    }
+    printf("%lu of %d elements read, %lu lost\n", n_read, BROADCASTS, (unsigned long)reader.n_lost);
 }
 
 static void in_turn(void (*first)(void), void (*second)(void), uint32_t number)
@@ -335,7 +387,8 @@ int main(int argc, char **argv)
     in_turn(send_all, receive_all, 3);
     in_turn(publish_until_told, read_versions, 5);
     in_turn(send_and_take_back, answer_what_is_sent, 7);
-    meet(9);
+    in_turn(publish_a_broadcast, read_a_broadcast, 9);
+    meet(11);
     printf("%lu rings sent, %lu not needed\n", (unsigned long)notify.n_sent,
            (unsigned long)notify.n_suppressed);
     CHECK(notify.n_sent > 0);
