@@ -56,11 +56,14 @@ struct crossvm_fanin {
 
 /* ---- inputs -------------------------------------------------------------------------------- */
 
-/* Long turns cost less, short ones are needed when there are many. */
+/* Long turns cost less, short ones are needed when there are many. No division: small cores have
+ * none. */
 CROSSVM_INLINE void crossvm_i_fanin_weigh(struct crossvm_fanin *fanin)
 {
-    uint32_t batch = fanin->weights == 0 ? 1 : CROSSVM_FANIN_ROUND / fanin->weights;
-    fanin->batch = batch < CROSSVM_FANIN_BATCH ? batch : CROSSVM_FANIN_BATCH;
+    fanin->batch = CROSSVM_FANIN_BATCH;
+    while (crossvm_i_multiply(fanin->batch, fanin->weights) > CROSSVM_FANIN_ROUND) {
+        fanin->batch--;
+    }
 }
 
 /* Makes a fan-in without inputs. inputs: n_places places, overwritten. elem_len: the longest

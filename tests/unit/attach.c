@@ -227,9 +227,8 @@ static struct outcome judge_kind(const struct damaged *damaged)
         return broken(CROSSVM_RULE_ENTRY_KIND, damaged->off);
     }
     uint32_t kind = entries[damaged->entry].kind;
-    bool known = damaged->value <= CROSSVM_KIND_DOORBELL ||
-                 (damaged->value == CROSSVM_KIND_BROADCAST && kind != CROSSVM_KIND_SNAPSHOT);
-    if (known && damaged->value != kind) {
+    bool fits = kind == CROSSVM_KIND_SNAPSHOT && damaged->value == CROSSVM_KIND_BROADCAST;
+    if (damaged->value <= CROSSVM_KIND_BROADCAST && damaged->value != kind && !fits) {
         return broken(CROSSVM_RULE_ENTRY_GEOMETRY, entry_at(damaged->entry) + ENTRY_N);
     }
     return fine;

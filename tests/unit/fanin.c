@@ -260,12 +260,12 @@ static void an_own_part_that_is_gone_is_told_as_stale(void)
 }
 
 /* With elements in hand the queue finds out when it looks at its own part again, and stores nothing
- * there. */
+ * there. (What is shown in place it need not look for again.) */
 static void a_part_that_goes_in_mid_turn_is_told_once_and_left_alone(void)
 {
-    for (int mode = 0; mode < N_FANIN_MODES; mode++) {
+    for (int mode = 0; mode < FANIN_PEEK; mode++) {
         uint32_t from = N_INPUTS;
-        uint32_t place;
+        uint32_t place = N_INPUTS;
         int n_got;
         fanin_up(2);
         fanin_feed(0, CAPACITY);
@@ -486,7 +486,7 @@ static void inputs_that_were_served_are_named_once_and_give_their_places_back(vo
 static void inputs_have_lengths_of_their_own_up_to_the_fan_ins(void)
 {
     unsigned char element[8];
-    uint32_t place;
+    uint32_t place = N_INPUTS;
     uint32_t from = N_INPUTS;
     fanin_queues_up(1, usual);
     for (uint32_t i = 1; i < 3; i++) {

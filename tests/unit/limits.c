@@ -92,6 +92,21 @@ static const struct {
     /* The largest product of all: it must not be cut to 32 bits. */
     {CROSSVM_KIND_SPSC_TX, 0x40000000, TWO_TO(31) - 8, OK, 512 + TWO_TO(30) * (TWO_TO(31) - 8)},
 
+    /* An exchange: as a queue's producer's part; the client's has room for answers, or none. */
+    {CROSSVM_KIND_EXCHANGE_TX, 0, 0, INVALID, 0},
+    {CROSSVM_KIND_EXCHANGE_TX, 0, 8, INVALID, 0},
+    {CROSSVM_KIND_EXCHANGE_TX, 4, 9, OK, 512 + 64},
+    {CROSSVM_KIND_EXCHANGE_TX, 3, 8, INVALID, 0},
+    {CROSSVM_KIND_EXCHANGE_TX, 1, 0, INVALID, 0},
+    {CROSSVM_KIND_EXCHANGE_TX_SHARED, 0, 0, INVALID, 0},
+    {CROSSVM_KIND_EXCHANGE_TX_SHARED, 4, 9, OK, 512 + 64},
+    {CROSSVM_KIND_EXCHANGE_TX_SHARED, 1, TWO_TO(31) - 7, INVALID, 0},
+    {CROSSVM_KIND_EXCHANGE_RX, 0, 0, OK, 512},
+    {CROSSVM_KIND_EXCHANGE_RX, 0, 1, INVALID, 0},
+    {CROSSVM_KIND_EXCHANGE_RX, 4, 9, OK, 512 + 64},
+    {CROSSVM_KIND_EXCHANGE_RX, 0x40000000, TWO_TO(31) - 8, OK, 512 + TWO_TO(30) * (TWO_TO(31) - 8)},
+    {CROSSVM_KIND_EXCHANGE_RX, 1, 0, INVALID, 0},
+
     /* Parts without a geometry of their own. */
     {CROSSVM_KIND_SPSC_RX, 0, 0, OK, 512},
     {CROSSVM_KIND_SPSC_RX, 1, 0, INVALID, 0},
@@ -111,7 +126,6 @@ static const struct {
 
     /* Kinds of a later library need their line, whatever the rest says. */
     {0, 0, 0, UNSUPPORTED, 128},
-    {7, 0, 0, UNSUPPORTED, 128},
     {11, 0, 0, UNSUPPORTED, 128},
     {UINT32_MAX, UINT32_MAX, UINT64_MAX, UNSUPPORTED, 128},
 };

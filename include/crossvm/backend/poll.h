@@ -48,7 +48,7 @@ CROSSVM_INLINE bool crossvm_i_poll_hear(struct crossvm_poll *poll)
         int status = crossvm_notify_wait(bell->notify, bell->vector, 0);
         rung |= status != CROSSVM_TIMEOUT;
         if (status != CROSSVM_OK && status != CROSSVM_TIMEOUT) {
-            poll->n_without -= poll->fds[i].fd < 0 ? 1 : 0;
+            poll->n_without -= poll->fds[i].fd < 0 ? 1u : 0u;
             poll->fds[i].fd = -1;
             bell->status = status;
         }
@@ -119,7 +119,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_notify_poll(struct crossvm_notify *
         if (fd < 0 && fd != CROSSVM_UNSUPPORTED) {
             return fd;
         }
-        poll->n_without += fd < 0 ? 1 : 0;
+        poll->n_without += fd < 0 ? 1u : 0u;
         poll->fds[i].fd = fd < 0 ? -1 : fd;
         poll->fds[i].events = POLLIN;
         poll->fds[i].revents = 0;

@@ -113,7 +113,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_tx_wait(struct crossvm_pipe_tx
         if (status != CROSSVM_OK) {
             return status;
         }
-        n_woken += n_woken < CROSSVM_NOTIFY_VAIN ? 1 : 0;
+        n_woken += n_woken < CROSSVM_NOTIFY_VAIN ? 1u : 0u;
     }
 }
 
@@ -171,7 +171,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pipe_rx_wait(struct crossvm_pipe_rx
         if (status != CROSSVM_OK) {
             return status;
         }
-        n_woken += n_woken < CROSSVM_NOTIFY_VAIN ? 1 : 0;
+        n_woken += n_woken < CROSSVM_NOTIFY_VAIN ? 1u : 0u;
     }
 }
 

@@ -463,7 +463,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_waitset_wait(struct crossvm_waitset
         if (status != CROSSVM_OK) {
             return status;
         }
-        n_woken += n_woken < CROSSVM_NOTIFY_VAIN ? 1 : 0;
+        n_woken += n_woken < CROSSVM_NOTIFY_VAIN ? 1u : 0u;
     }
 }
 
