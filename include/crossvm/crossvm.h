@@ -23,6 +23,7 @@
 #include "spsc.h"
 #include "exchange.h"
 #include "fanin.h"
+#include "mpsc.h"
 #include "notify.h"
 #include "clock.h"
 #include "service/pipe.h"

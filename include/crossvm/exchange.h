@@ -158,7 +158,8 @@ CROSSVM_ALWAYS_INLINE int crossvm_i_exchange_tx_full(struct crossvm_exchange_tx 
 }
 
 /* Reserves n places to be filled in place, as crossvm_spsc_tx_reserve does (aligned accesses in an
- * uncached mapping, here and below). Looks at nothing of the client's as long as places are free. Role: the producer. Wait-free. OK; FULL fewer than n are
+ * uncached mapping, here and below). Looks at nothing of the client's as long as places are free.
+ * Role: the producer. Wait-free. OK; FULL fewer than n are
  * free: take answers back (counted as refused); INVALID n is 0 or exceeds the capacity; NOT_YET,
  * REFUSED not linked; STALE; CORRUPT with tx->queue.fault. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_exchange_tx_reserve(struct crossvm_exchange_tx *tx,
@@ -252,7 +253,8 @@ CROSSVM_INLINE int crossvm_i_exchange_tx_there(struct crossvm_exchange_tx *tx, u
 /* Shows the n oldest answers in place, in up to two stretches (crossvm_spsc_rx_span_at); they stay
  * the producer's until given back. A client that breaks the rules can change them meanwhile, and
  * what was sent, too, if the elements are SHARED: what must be judged, copy first, or take. In an
- * uncached mapping use aligned accesses. Role: the producer. Wait-free. OK; EMPTY fewer than n are there; INVALID n is 0 or exceeds the
+ * uncached mapping use aligned accesses. Role: the producer. Wait-free. OK; EMPTY fewer than n are
+ * there; INVALID n is 0 or exceeds the
  * capacity; NOT_YET, REFUSED, STALE, CORRUPT as reserve. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_exchange_tx_peek(struct crossvm_exchange_tx *tx,
                                                               uint32_t n,

@@ -103,7 +103,9 @@ enum crossvm_kind {
     CROSSVM_KIND_EXCHANGE_TX = 7,        /* the producer's part of an exchange, exchange.h */
     CROSSVM_KIND_EXCHANGE_TX_SHARED = 8, /* the same; the client answers in its elements */
     CROSSVM_KIND_EXCHANGE_RX = 9,        /* the client's part of an exchange, exchange.h */
-    CROSSVM_KIND_BROADCAST = 10          /* broadcast.h */
+    CROSSVM_KIND_BROADCAST = 10,         /* broadcast.h */
+    CROSSVM_KIND_MPSC_TX = 11,           /* the ring that several writers share, mpsc.h */
+    CROSSVM_KIND_MPSC_RX = 12            /* its consumer's part, mpsc.h */
 };
 
 /* The header. */

@@ -142,6 +142,8 @@ struct crossvm_region_owner {
 /* Bytes in front of a queue's elements, and the whole of its consumer's part (spsc.h). */
 #define CROSSVM_SPSC_CONTROL_LEN 512u
 #define CROSSVM_DOORBELL_MAX     2048u /* vectors of a DOORBELL chunk, at most */
+#define CROSSVM_MPSC_RX_LEN      256u  /* the consumer's part of a ring with several writers */
+#define CROSSVM_MPSC_SLOT_LEN    8u    /* bytes in front of each element there (mpsc.h) */
 
 CROSSVM_ALWAYS_INLINE bool crossvm_i_is_power_of_two(uint64_t value)
 {
@@ -171,11 +173,21 @@ CROSSVM_INLINE bool crossvm_i_geometry_elements(uint32_t n, uint64_t len)
            crossvm_i_spsc_stride(len) <= CROSSVM_PAYLOAD_MAX && len <= CROSSVM_PAYLOAD_MAX;
 }
 
+/* Bytes from slot to slot in a ring with several writers. */
+CROSSVM_ALWAYS_INLINE uint64_t crossvm_i_mpsc_stride(uint64_t elem_len)
+{
+    return CROSSVM_MPSC_SLOT_LEN + crossvm_i_round_up(elem_len, 8);
+}
+
 /* A kind of which a chunk holds one thing, or nothing but control lines. */
 CROSSVM_INLINE bool crossvm_i_need_one(uint32_t kind, uint64_t len, uint64_t *need)
 {
     bool is_rx = kind == CROSSVM_KIND_SPSC_RX || kind == CROSSVM_KIND_EXCHANGE_RX;
     *need = is_rx ? CROSSVM_SPSC_CONTROL_LEN : CROSSVM_LINE;
+    if (kind == CROSSVM_KIND_MPSC_RX) {
+        *need = CROSSVM_MPSC_RX_LEN;
+        return len == 0;
+    }
     if (kind == CROSSVM_KIND_BYTES) {
         *need += len;
         return len != 0 && len <= UINT64_MAX / 2;
@@ -195,6 +207,11 @@ CROSSVM_INLINE bool crossvm_i_need_n(uint32_t kind, uint32_t n, uint64_t len, ui
         *need = CROSSVM_SPSC_CONTROL_LEN + crossvm_i_multiply64(crossvm_i_spsc_stride(len), n);
         return crossvm_i_geometry_elements(n, len);
     }
+    if (kind == CROSSVM_KIND_MPSC_TX) {
+        *need = CROSSVM_LINE + crossvm_i_multiply64(crossvm_i_mpsc_stride(len), n);
+        return crossvm_i_geometry_elements(n, len) &&
+               crossvm_i_mpsc_stride(len) <= CROSSVM_PAYLOAD_MAX;
+    }
     *need = CROSSVM_LINE + (uint64_t)n * CROSSVM_LINE;
     return kind == CROSSVM_KIND_DOORBELL && n <= CROSSVM_DOORBELL_MAX && len == 0;
 }
@@ -206,7 +223,7 @@ CROSSVM_INLINE int crossvm_chunk_need(uint32_t kind, uint32_t n, uint64_t len, u
 {
     /* Two steps and no switch: Cortex-M0 needs the compiler's library for a table of jumps. */
     *need = CROSSVM_LINE;
-    if (kind == 0 || kind > CROSSVM_KIND_BROADCAST) {
+    if (kind == 0 || kind > CROSSVM_KIND_MPSC_RX) {
         return CROSSVM_UNSUPPORTED;
     }
     bool fits = n == 0 ? crossvm_i_need_one(kind, len, need) : crossvm_i_need_n(kind, n, len, need);

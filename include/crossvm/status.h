@@ -23,7 +23,7 @@ enum crossvm_status {
     /* Try again. */
     CROSSVM_EMPTY = -1,         /* no element in the queue */
     CROSSVM_FULL = -2,          /* no room for the element, or for all of the batch */
-    CROSSVM_TORN = -3,          /* overwritten while it was read, as often as was tried */
+    CROSSVM_TORN = -3,          /* others were faster, as often as was tried */
     CROSSVM_NOT_YET = -4,       /* nothing published yet, or the peer's part is not there yet */
     CROSSVM_NOT_FORMATTED = -5, /* no region here, or one that is being formatted */
     CROSSVM_TIMEOUT = -6,       /* the deadline passed */
@@ -92,6 +92,8 @@ enum crossvm_rule {
     CROSSVM_RULE_SLOT_LEN,           /* at most the payload's length */
     CROSSVM_RULE_SPSC_GRANT,         /* what was asked for, and fits the part */
     CROSSVM_RULE_SPSC_INDEX,         /* forward, within the capacity */
+    CROSSVM_RULE_MPSC_INDEX,         /* not in front of what was claimed */
+    CROSSVM_RULE_MPSC_SLOT,          /* of this lap or the last one, in a state that there is */
     CROSSVM_RULE_COUNT               /* how many there are; not a rule */
 };
 
@@ -215,6 +217,10 @@ CROSSVM_INLINE const char *crossvm_rule_name(uint32_t rule)
         return "queue grant";
     case CROSSVM_RULE_SPSC_INDEX:
         return "queue index";
+    case CROSSVM_RULE_MPSC_INDEX:
+        return "index of a ring with several writers";
+    case CROSSVM_RULE_MPSC_SLOT:
+        return "slot of a ring with several writers";
     default:
         return "?";
     }

@@ -33,6 +33,7 @@ LAYERS = {
     "spsc.h": (3, ["wake.h"]),
     "exchange.h": (3, ["spsc.h"]),
     "fanin.h": (3, ["spsc.h"]),
+    "mpsc.h": (3, ["spsc.h"]),
     "notify.h": (4, []),
     "clock.h": (4, []),
     "service/pipe.h": (5, []),

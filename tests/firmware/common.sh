@@ -17,6 +17,8 @@ memfd the operating system's memory
 shm the operating system's memory
 snapshot_race threads and processes
 exchange_kill processes
+mpsc_kill processes
+mpsc_race threads and processes
 spsc_kill processes
 spsc_stress threads and processes
 wake_lost threads and processes

@@ -123,6 +123,26 @@ static void a_mutant_still_loads(void)
     CHECK_EQ(log_end(), 2);
 }
 
+/* ---- compare and swap ----------------------------------------------------------------------- */
+
+#if CROSSVM_HAS_CAS
+
+static void a_swap_happens_only_if_the_word_is_as_expected(void)
+{
+    static const unsigned char bytes[4] = {0x88, 0x77, 0x66, 0x55};
+    struct crossvm_le32 word;
+    crossvm_store_relaxed(&word, 0x11223344);
+    log_begin();
+    CHECK(!crossvm_cas_relaxed(&word, 0x44332211, 1));
+    CHECK(crossvm_cas_relaxed(&word, 0x11223344, 0x55667788));
+    CHECK_EQ(log_end(), 2);
+    CHECK_EQ(entries[0].access, CROSSVM_ACCESS_CAS);
+    CHECK(entries[0].addr == &word && entries[0].len == 4);
+    CHECK(memcmp(&word, bytes, sizeof(word)) == 0);
+}
+
+#endif
+
 /* ---- hooks ---------------------------------------------------------------------------------- */
 
 static void each_access_is_announced_once_before_it_happens(void)
@@ -396,6 +416,63 @@ static void a_pop_is_these_accesses(void)
     queue_drop(&queue);
 }
 
+/* ---- a ring with several writers -------------------------------------------------------------- */
+
+#if CROSSVM_HAS_CAS
+
+#define CAS(word)                      \
+    {                                  \
+        CROSSVM_ACCESS_CAS, &(word), 4 \
+    }
+
+/* Both parts in one region of one party: a push and a pop, each word looked at once. */
+static void an_element_of_several_writers_is_these_accesses(void)
+{
+    const struct crossvm_chunk_decl decls[] = {
+        {"ring", CROSSVM_KIND_MPSC_TX, 4, LEN, PARTY_A, PARTY_A, 0, 1},
+        {"ring", CROSSVM_KIND_MPSC_RX, 0, 0, PARTY_A, PARTY_A, 0, 1}};
+    const struct crossvm_region_plan plan = TEST_PLAN(decls, 2, 0, 0, 0, PARTY_A);
+    struct test_region region;
+    struct crossvm_mpsc_tx tx;
+    struct crossvm_mpsc_rx rx;
+    unsigned char element[LEN] = {0};
+    test_region_make(&region, &plan, PARTY_A);
+    const struct crossvm_region *own = &region.owner.region;
+    struct crossvm_chunk ring = test_find(&region.reader, "ring", CROSSVM_KIND_MPSC_TX);
+    struct crossvm_chunk part = test_find(&region.reader, "ring", CROSSVM_KIND_MPSC_RX);
+    REQUIRE(crossvm_mpsc_rx_open(&rx, own, &part) == CROSSVM_OK);
+    REQUIRE(crossvm_mpsc_rx_link(&rx, own, &ring) == CROSSVM_OK);
+    REQUIRE(crossvm_mpsc_tx_open(&tx, own, &ring, 1) == CROSSVM_OK);
+    REQUIRE(crossvm_mpsc_tx_link(&tx, own, &part) == CROSSVM_OK);
+    for (uint32_t i = 0; i < 9; i++) {
+        struct crossvm_mpsc_slot_shm *slot =
+            (struct crossvm_mpsc_slot_shm *)(void *)crossvm_i_mpsc_slot(&tx.ring, i);
+        const struct step push[] = {
+            LOAD(tx.peer->line.index), LOAD(tx.own->index),
+            LOAD(tx.peer->line.epoch), LOAD(tx.own->epoch),
+            LOAD(slot->claim),         CAS(slot->claim),
+            CAS(tx.own->index),        {CROSSVM_ACCESS_COPY_OUT, slot + 1, LEN},
+            FENCE(slot->claim),        CAS(slot->claim),
+        };
+        const struct step pop[] = {
+            LOAD(slot->claim),
+            {CROSSVM_ACCESS_COPY_IN, slot + 1, LEN},
+            STORE(rx.own->line.index),
+        };
+        log_begin();
+        CHECK_EQ(crossvm_mpsc_tx_push(&tx, element), CROSSVM_OK);
+        (void)log_end();
+        expect_steps("push of several writers", push, COUNT(push));
+        log_begin();
+        CHECK_EQ(crossvm_mpsc_rx_pop(&rx, element), CROSSVM_OK);
+        (void)log_end();
+        expect_steps("pop of several writers", pop, COUNT(pop));
+    }
+    test_region_drop(&region);
+}
+
+#endif
+
 int main(void)
 {
     CASE(words_are_little_endian_bytes);
@@ -408,5 +485,9 @@ int main(void)
     CASE(a_read_is_these_accesses);
     CASE(a_push_is_these_accesses);
     CASE(a_pop_is_these_accesses);
+#if CROSSVM_HAS_CAS
+    CASE(a_swap_happens_only_if_the_word_is_as_expected);
+    CASE(an_element_of_several_writers_is_these_accesses);
+#endif
     return check_done();
 }

@@ -219,16 +219,18 @@ static struct outcome judge_generation(const struct damaged *damaged)
     return damaged->value == 0 ? broken(CROSSVM_RULE_ENTRY_GENERATION, damaged->off) : fine;
 }
 
-/* Kinds that this library does not know are listed; of those it knows only one fits n and len, but
- * for a snapshot, whose n and len may be a broadcast's. */
+/* Kinds that this library does not know are listed; of those it knows only one fits n, len and
+ * length, but for a snapshot, whose may be those of a broadcast or of a ring of several writers. */
 static struct outcome judge_kind(const struct damaged *damaged)
 {
     if (damaged->value == 0) {
         return broken(CROSSVM_RULE_ENTRY_KIND, damaged->off);
     }
     uint32_t kind = entries[damaged->entry].kind;
-    bool fits = kind == CROSSVM_KIND_SNAPSHOT && damaged->value == CROSSVM_KIND_BROADCAST;
-    if (damaged->value <= CROSSVM_KIND_BROADCAST && damaged->value != kind && !fits) {
+    bool known = damaged->value <= CROSSVM_KIND_MPSC_RX;
+    bool fits = kind == CROSSVM_KIND_SNAPSHOT && (damaged->value == CROSSVM_KIND_BROADCAST ||
+                                                  damaged->value == CROSSVM_KIND_MPSC_TX);
+    if (known && damaged->value != kind && !fits) {
         return broken(CROSSVM_RULE_ENTRY_GEOMETRY, entry_at(damaged->entry) + ENTRY_N);
     }
     return fine;

@@ -107,7 +107,24 @@ static const struct {
     {CROSSVM_KIND_EXCHANGE_RX, 0x40000000, TWO_TO(31) - 8, OK, 512 + TWO_TO(30) * (TWO_TO(31) - 8)},
     {CROSSVM_KIND_EXCHANGE_RX, 1, 0, INVALID, 0},
 
+    /* Slots of a ring with several writers: likewise, with 8 bytes in front of each element. */
+    {CROSSVM_KIND_MPSC_TX, 0, 0, INVALID, 0},
+    {CROSSVM_KIND_MPSC_TX, 0, 8, INVALID, 0},
+    {CROSSVM_KIND_MPSC_TX, 1, 0, INVALID, 0},
+    {CROSSVM_KIND_MPSC_TX, 1, 1, OK, 128 + 16},
+    {CROSSVM_KIND_MPSC_TX, 3, 8, INVALID, 0},
+    {CROSSVM_KIND_MPSC_TX, 4, 9, OK, 128 + 4 * 24},
+    {CROSSVM_KIND_MPSC_TX, 0x40000000, 8, OK, 128 + TWO_TO(34)},
+    {CROSSVM_KIND_MPSC_TX, 0x80000000u, 8, INVALID, 0},
+    {CROSSVM_KIND_MPSC_TX, 1, TWO_TO(31) - 16, OK, 128 + TWO_TO(31) - 8},
+    {CROSSVM_KIND_MPSC_TX, 1, TWO_TO(31) - 15, INVALID, 0},
+    {CROSSVM_KIND_MPSC_TX, 1, TWO_TO(32), INVALID, 0},
+    {CROSSVM_KIND_MPSC_TX, 1, UINT64_MAX, INVALID, 0},
+
     /* Parts without a geometry of their own. */
+    {CROSSVM_KIND_MPSC_RX, 0, 0, OK, 256},
+    {CROSSVM_KIND_MPSC_RX, 1, 0, INVALID, 0},
+    {CROSSVM_KIND_MPSC_RX, 0, 1, INVALID, 0},
     {CROSSVM_KIND_SPSC_RX, 0, 0, OK, 512},
     {CROSSVM_KIND_SPSC_RX, 1, 0, INVALID, 0},
     {CROSSVM_KIND_SPSC_RX, 0, 1, INVALID, 0},
@@ -126,7 +143,7 @@ static const struct {
 
     /* Kinds of a later library need their line, whatever the rest says. */
     {0, 0, 0, UNSUPPORTED, 128},
-    {11, 0, 0, UNSUPPORTED, 128},
+    {1000, 0, 0, UNSUPPORTED, 128},
     {UINT32_MAX, UINT32_MAX, UINT64_MAX, UNSUPPORTED, 128},
 };
 

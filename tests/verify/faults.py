@@ -87,6 +87,36 @@ FAULTS = [
     *version = ticket.version + 1;
     return CROSSVM_OK;
 """, "slots_restart.c DIE=0..6"),
+    # ---- rings with several writers -------------------------------------------------------------
+    Fault("mpsc: a claim is stored, not swapped", "mpsc.h",
+          """\
+        if (!crossvm_cas_relaxed(slot, word, claim)) {
+            return CROSSVM_TORN;
+        }
+""", """\
+        crossvm_store_relaxed(slot, claim);
+""", "mpsc.c --disable-loop-jump-threading"),
+    Fault("mpsc: a commit is stored, not swapped", "mpsc.h",
+          """\
+    if (!crossvm_cas_relaxed(slot, claim,
+                             claim - CROSSVM_I_MPSC_CLAIMED + CROSSVM_I_MPSC_COMMITTED)) {
+""", """\
+    crossvm_store_relaxed(slot, claim - CROSSVM_I_MPSC_CLAIMED + CROSSVM_I_MPSC_COMMITTED);
+    if (false) {
+""", "mpsc_dead.c -DBURIES -DMISTAKEN --disable-loop-jump-threading"),
+    Fault("mpsc: only the writer of the event's element rings", "mpsc.h",
+          """\
+    return waited_for || !again;
+""", """\
+    return event - tx->first_unkicked == 0 && (waited_for || !again);
+""", "mpsc_sleep.c -DCLAIMS -DWANT=2 --disable-loop-jump-threading"),
+    Fault("mpsc: a consumer that has armed does not look again", "mpsc.h",
+          """\
+        (void)crossvm_wake_at(&rx->waiter, event, delay_ns);
+        n = crossvm_i_mpsc_rx_count(rx, want, &end);
+""", """\
+        (void)crossvm_wake_at(&rx->waiter, event, delay_ns);
+""", "mpsc_sleep.c --disable-loop-jump-threading"),
     # ---- broadcasts -----------------------------------------------------------------------------
     Fault("broadcast: an element is announced before its mark is complete", "broadcast.h",
           """\

@@ -24,6 +24,7 @@ GROUPS = {
     "chunk": ("epoch", "directory", "region", "link"),
     "region": ("region",),
     "wake": ("wake",),
+    "mpsc": ("mpsc",),
     "spsc": ("link", "spsc"),
     "spsc_tail": ("spsc", "link"),
     "spsc_head": ("spsc", "link"),
