@@ -20,6 +20,7 @@
 #include "bytes.h"
 #include "snapshot.h"
 #include "broadcast.h"
+#include "pool.h"
 #include "spsc.h"
 #include "exchange.h"
 #include "fanin.h"

@@ -105,7 +105,10 @@ enum crossvm_kind {
     CROSSVM_KIND_EXCHANGE_RX = 9,        /* the client's part of an exchange, exchange.h */
     CROSSVM_KIND_BROADCAST = 10,         /* broadcast.h */
     CROSSVM_KIND_MPSC_TX = 11,           /* the ring that several writers share, mpsc.h */
-    CROSSVM_KIND_MPSC_RX = 12            /* its consumer's part, mpsc.h */
+    CROSSVM_KIND_MPSC_RX = 12,           /* its consumer's part, mpsc.h */
+    CROSSVM_KIND_POOL = 13,              /* the blocks of a pool, pool.h */
+    CROSSVM_KIND_POOL_LENT = 14,         /* what a pool's owner has lent, pool.h */
+    CROSSVM_KIND_POOL_RETURNS = 15       /* what a reader of a pool gave back, pool.h */
 };
 
 /* The header. */

@@ -202,6 +202,14 @@ CROSSVM_INLINE bool crossvm_i_need_n(uint32_t kind, uint32_t n, uint64_t len, ui
         *need = CROSSVM_LINE + crossvm_i_multiply64(crossvm_i_slot_stride(len), n);
         return crossvm_i_geometry_slots(n, len);
     }
+    if (kind == CROSSVM_KIND_POOL) {
+        *need = CROSSVM_LINE + crossvm_i_multiply64(crossvm_i_slot_stride(len), n);
+        return n <= CROSSVM_ELEMENTS_MAX && len >= 1 && len <= CROSSVM_PAYLOAD_MAX;
+    }
+    if (kind == CROSSVM_KIND_POOL_LENT || kind == CROSSVM_KIND_POOL_RETURNS) {
+        *need = CROSSVM_LINE + (uint64_t)n * 4;
+        return n <= CROSSVM_ELEMENTS_MAX && len == 0;
+    }
     bool is_exchange = kind >= CROSSVM_KIND_EXCHANGE_TX && kind <= CROSSVM_KIND_EXCHANGE_RX;
     if (kind == CROSSVM_KIND_SPSC_TX || is_exchange) {
         *need = CROSSVM_SPSC_CONTROL_LEN + crossvm_i_multiply64(crossvm_i_spsc_stride(len), n);
@@ -223,7 +231,7 @@ CROSSVM_INLINE int crossvm_chunk_need(uint32_t kind, uint32_t n, uint64_t len, u
 {
     /* Two steps and no switch: Cortex-M0 needs the compiler's library for a table of jumps. */
     *need = CROSSVM_LINE;
-    if (kind == 0 || kind > CROSSVM_KIND_MPSC_RX) {
+    if (kind == 0 || kind > CROSSVM_KIND_POOL_RETURNS) {
         return CROSSVM_UNSUPPORTED;
     }
     bool fits = n == 0 ? crossvm_i_need_one(kind, len, need) : crossvm_i_need_n(kind, n, len, need);

@@ -48,8 +48,9 @@ enum crossvm_status {
     /* Stale: the chunk is no longer the one that was opened. */
     CROSSVM_STALE = -40,
 
-    /* The peer's impossible bytes, with a struct crossvm_fault. Sticky on a handle of a snapshot,
-     * a broadcast or a queue until it is opened again; a region is judged anew by each call. */
+    /* The peer's impossible bytes, with a struct crossvm_fault. Sticky on a handle of a snapshot, a
+     * broadcast, a queue or a pool until it is opened again; a region is judged anew by each call.
+     */
     CROSSVM_CORRUPT = -50,
 
     /* The system's refusal; errno says which. */
@@ -94,6 +95,8 @@ enum crossvm_rule {
     CROSSVM_RULE_SPSC_INDEX,         /* forward, within the capacity */
     CROSSVM_RULE_MPSC_INDEX,         /* not in front of what was claimed */
     CROSSVM_RULE_MPSC_SLOT,          /* of this lap or the last one, in a state that there is */
+    CROSSVM_RULE_POOL_LEN,           /* at most the block's length */
+    CROSSVM_RULE_POOL_LENT,          /* to readers that there are */
     CROSSVM_RULE_COUNT               /* how many there are; not a rule */
 };
 
@@ -221,6 +224,10 @@ CROSSVM_INLINE const char *crossvm_rule_name(uint32_t rule)
         return "index of a ring with several writers";
     case CROSSVM_RULE_MPSC_SLOT:
         return "slot of a ring with several writers";
+    case CROSSVM_RULE_POOL_LEN:
+        return "length in block";
+    case CROSSVM_RULE_POOL_LENT:
+        return "readers in the table of a pool";
     default:
         return "?";
     }

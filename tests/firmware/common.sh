@@ -14,6 +14,8 @@ attach_reformat threads
 broadcast_race threads and processes
 directory_threads threads and processes
 memfd the operating system's memory
+pool_kill processes
+pool_stress threads
 shm the operating system's memory
 snapshot_race threads and processes
 exchange_kill processes

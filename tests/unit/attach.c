@@ -219,18 +219,26 @@ static struct outcome judge_generation(const struct damaged *damaged)
     return damaged->value == 0 ? broken(CROSSVM_RULE_ENTRY_GENERATION, damaged->off) : fine;
 }
 
-/* Kinds that this library does not know are listed; of those it knows only one fits n, len and
- * length, but for a snapshot, whose may be those of a broadcast or of a ring of several writers. */
+/* Whether n, len and length of an entry of one kind fit another as well. */
+static bool fits_too(uint32_t kind, uint64_t other)
+{
+    if (kind == CROSSVM_KIND_SNAPSHOT) {
+        return other == CROSSVM_KIND_BROADCAST || other == CROSSVM_KIND_MPSC_TX ||
+               other == CROSSVM_KIND_POOL;
+    }
+    return kind == CROSSVM_KIND_DOORBELL &&
+           (other == CROSSVM_KIND_POOL_LENT || other == CROSSVM_KIND_POOL_RETURNS);
+}
+
+/* Kinds that this library does not know are listed; of those it knows few fit n, len and length. */
 static struct outcome judge_kind(const struct damaged *damaged)
 {
     if (damaged->value == 0) {
         return broken(CROSSVM_RULE_ENTRY_KIND, damaged->off);
     }
     uint32_t kind = entries[damaged->entry].kind;
-    bool known = damaged->value <= CROSSVM_KIND_MPSC_RX;
-    bool fits = kind == CROSSVM_KIND_SNAPSHOT && (damaged->value == CROSSVM_KIND_BROADCAST ||
-                                                  damaged->value == CROSSVM_KIND_MPSC_TX);
-    if (known && damaged->value != kind && !fits) {
+    bool known = damaged->value <= CROSSVM_KIND_POOL_RETURNS;
+    if (known && damaged->value != kind && !fits_too(kind, damaged->value)) {
         return broken(CROSSVM_RULE_ENTRY_GEOMETRY, entry_at(damaged->entry) + ENTRY_N);
     }
     return fine;

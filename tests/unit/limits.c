@@ -65,6 +65,28 @@ static const struct {
     {CROSSVM_KIND_BROADCAST, 2, TWO_TO(31), INVALID, 0},
     {CROSSVM_KIND_BROADCAST, 2, UINT64_MAX, INVALID, 0},
 
+    /* Blocks of a pool: any number from 1 to 2^30, of any length. */
+    {CROSSVM_KIND_POOL, 0, 64, INVALID, 0},
+    {CROSSVM_KIND_POOL, 1, 1, OK, 128 + 128},
+    {CROSSVM_KIND_POOL, 3, 65, OK, 128 + 3 * 192},
+    {CROSSVM_KIND_POOL, 1, 0, INVALID, 0},
+    {CROSSVM_KIND_POOL, 1, TWO_TO(31), INVALID, 0},
+    {CROSSVM_KIND_POOL, 1, UINT64_MAX, INVALID, 0},
+    {CROSSVM_KIND_POOL, 0x40000000, TWO_TO(31) - 1, OK, 128 + TWO_TO(30) * (64 + TWO_TO(31))},
+    {CROSSVM_KIND_POOL, 0x40000001, 64, INVALID, 0},
+    {CROSSVM_KIND_POOL, UINT32_MAX, 64, INVALID, 0},
+
+    /* A word for each of them. */
+    {CROSSVM_KIND_POOL_LENT, 0, 0, INVALID, 0},
+    {CROSSVM_KIND_POOL_LENT, 1, 0, OK, 132},
+    {CROSSVM_KIND_POOL_LENT, 1, 1, INVALID, 0},
+    {CROSSVM_KIND_POOL_LENT, 0x40000000, 0, OK, 128 + TWO_TO(32)},
+    {CROSSVM_KIND_POOL_LENT, 0x40000001, 0, INVALID, 0},
+    {CROSSVM_KIND_POOL_RETURNS, 0, 0, INVALID, 0},
+    {CROSSVM_KIND_POOL_RETURNS, 3, 0, OK, 140},
+    {CROSSVM_KIND_POOL_RETURNS, 3, 4, INVALID, 0},
+    {CROSSVM_KIND_POOL_RETURNS, UINT32_MAX, 0, INVALID, 0},
+
     /* Elements: a power of two from 1 to 2^30. */
     {CROSSVM_KIND_SPSC_TX, 0, 8, INVALID, 0},
     {CROSSVM_KIND_SPSC_TX, 1, 8, OK, 512 + 8},
@@ -143,7 +165,7 @@ static const struct {
 
     /* Kinds of a later library need their line, whatever the rest says. */
     {0, 0, 0, UNSUPPORTED, 128},
-    {1000, 0, 0, UNSUPPORTED, 128},
+    {16, 0, 0, UNSUPPORTED, 128},
     {UINT32_MAX, UINT32_MAX, UINT64_MAX, UNSUPPORTED, 128},
 };
 

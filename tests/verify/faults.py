@@ -301,6 +301,29 @@ FAULTS = [
     crossvm_i_spsc_rx_publish(&rx->queue);
     rx->queue.head += n;
 """, "exchange_rx_restart.c DIE=0..8"),
+    # ---- pools ----------------------------------------------------------------------------------
+    Fault("pool: a block is counted before it is given back", "pool.h",
+          """\
+        crossvm_i_pool_return(reader, view->number, view->generation);
+        crossvm_i_pool_counted(reader);
+""", """\
+        crossvm_i_pool_counted(reader);
+        crossvm_i_pool_return(reader, view->number, view->generation);
+""", "pool.c"),
+    Fault("pool: a block that is filled again keeps its generation meanwhile", "pool.h",
+          """\
+    crossvm_store_relaxed(&crossvm_i_pool_block(owner, block)->generation, ours->generation);
+""", "", "pool_stale.c"),
+    Fault("pool: whatever was given back counts for the next content, too", "pool.h",
+          """\
+        if (CROSSVM_LOAD_ACQUIRE(pool_return, word) != owner->blocks[i].generation) {
+""", """\
+        if (CROSSVM_LOAD_ACQUIRE(pool_return, word) == 0) {
+""", "pool.c -DSENDS=4 -DUSES=3 -DMODEL_BLOCKS=2"),
+    Fault("pool: an owner that comes back does not know what is lent", "pool.h",
+          """\
+    crossvm_store_relaxed(crossvm_i_pool_own_word(owner->own, block), readers);
+""", "", "pool_restart.c DIE=0..5"),
     # ---- waking ---------------------------------------------------------------------------------
     Fault("wake: a ring comes one index late", "wake.h",
           """\

@@ -30,6 +30,7 @@ GROUPS = {
     "spsc_head": ("spsc", "link"),
     "spsc_incarnation": ("peer",),
     "doorbell": ("doorbell",),
+    "pool": ("pool",),
 }
 
 
