@@ -405,16 +405,14 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_broadcast_writer_publish_n(
         return CROSSVM_INVALID;
     }
     int status = crossvm_i_broadcast_ready(writer);
-    for (uint32_t i = 0; i < n && status == CROSSVM_OK;) {
-        uint32_t left = n - i;
-        uint32_t part = left < writer->slots.n_slots / 2 ? left : writer->slots.n_slots / 2;
-        for (uint32_t k = 0; k < part; k++) {
-            crossvm_i_broadcast_put(writer, from, elem_len);
-            from += elem_len;
+    for (uint32_t left = n; left != 0 && status == CROSSVM_OK;) {
+        crossvm_i_broadcast_put(writer, from, elem_len);
+        from += elem_len;
+        left--;
+        if (left == 0 || ((n - left) & (writer->slots.n_slots / 2 - 1)) == 0) {
+            crossvm_i_slots_announce(&writer->slots, writer->number);
+            status = left != 0 ? crossvm_i_broadcast_ready(writer) : status;
         }
-        crossvm_i_slots_announce(&writer->slots, writer->number);
-        i += part;
-        status = i < n ? crossvm_i_broadcast_ready(writer) : status;
     }
     return status;
 }

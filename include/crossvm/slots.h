@@ -234,15 +234,15 @@ CROSSVM_INLINE int crossvm_slots_reader_open_version(const struct crossvm_slots 
 }
 
 /* How many versions newer than `last` are announced: 0 to 2^31 - 1. A hint without order, for
- * whoever may wait: what looks impossible is 1, and is judged when it is read. Role: reader.
- * Wait-free. STALE another epoch. */
+ * whoever may wait: what is more, or looks impossible, is 2^31 - 1, and is judged when it is read.
+ * Role: reader. Wait-free. STALE another epoch. */
 CROSSVM_INLINE int crossvm_slots_reader_newer(const struct crossvm_slots *slots, uint64_t last)
 {
     uint32_t n = crossvm_load_relaxed(&slots->control->latest) - (uint32_t)last;
     if (crossvm_load_relaxed(&slots->control->epoch) != slots->epoch) {
         return CROSSVM_STALE;
     }
-    return n <= 0x7fffffffu ? (int)n : 1;
+    return n <= 0x7fffffffu ? (int)n : 0x7fffffff;
 }
 
 /* Says whether everything copied since the ticket was opened belongs to its version.

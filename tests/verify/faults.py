@@ -129,9 +129,9 @@ FAULTS = [
 """, "broadcast.c"),
     Fault("broadcast: more than half the slots are announced at once", "broadcast.h",
           """\
-        uint32_t part = left < writer->slots.n_slots / 2 ? left : writer->slots.n_slots / 2;
+        if (left == 0 || ((n - left) & (writer->slots.n_slots / 2 - 1)) == 0) {
 """, """\
-        uint32_t part = left < writer->slots.n_slots ? left : writer->slots.n_slots;
+        if (left == 0) {
 """, "broadcast.c -DMODEL_SLOTS=4 -DBATCH=3 -DBEHIND=2 -DCOUNT=1 -DREADS=1"),
     Fault("broadcast: another mark is called corrupt, though `latest` has moved on", "broadcast.h",
           """\

@@ -2,7 +2,7 @@
 /*
  * crossvm/service/waitset.h - one wait for many things: elements, room, answers, versions.
  *
- * Layer 5, on pipe.h, exchange.h, snapshot.h and broadcast.h. Roles: one thread, which has the
+ * Layer 5, on pipe.h, exchange.h, mpsc.h, snapshot.h and broadcast.h. Roles: one thread, which has the
  * waiting side's role in each source. No shared bytes of its own.
  *
  * The set waits on one doorbell. Peers of one backend all ring the same vector of ours; for peers
@@ -22,6 +22,7 @@
 
 #include "../broadcast.h"
 #include "../exchange.h"
+#include "../mpsc.h"
 #include "../notify.h"
 #include "../snapshot.h"
 #include "pipe.h"
@@ -32,8 +33,9 @@ CROSSVM_EXTERN_C_BEGIN
 struct crossvm_waitset_ops {
     /* How much is there: 0 and up, or a status. */
     int (*look)(void *object);
-    /* Asks to be rung when `want` are there, a full fence behind it. delay_ns: as
-     * crossvm_spsc_rx_arm. 0 and up, or a status. */
+    /* Asks to be rung when `want` are there, a full fence behind it, and looks again. delay_ns: as
+     * crossvm_spsc_rx_arm. 0 armed; 1 not armed, look: they are there, or as many as can come; a
+     * status. */
     int (*arm)(void *object, uint32_t want, uint64_t delay_ns);
     /* No more rings. */
     void (*disarm)(void *object);
@@ -156,6 +158,21 @@ CROSSVM_INLINE bool crossvm_i_waitset_answers_peer_waits(void *object)
     return crossvm_wake_peer_waits(&((struct crossvm_exchange_tx *)object)->queue.kick);
 }
 
+CROSSVM_INLINE int crossvm_i_waitset_ring_look(void *object)
+{
+    return crossvm_mpsc_rx_fill((struct crossvm_mpsc_rx *)object);
+}
+
+CROSSVM_INLINE int crossvm_i_waitset_ring_arm(void *object, uint32_t want, uint64_t delay_ns)
+{
+    return crossvm_mpsc_rx_arm((struct crossvm_mpsc_rx *)object, want, delay_ns);
+}
+
+CROSSVM_INLINE void crossvm_i_waitset_ring_disarm(void *object)
+{
+    crossvm_mpsc_rx_disarm((struct crossvm_mpsc_rx *)object);
+}
+
 /* Asks for the want-th number behind `last`. */
 CROSSVM_INLINE int crossvm_i_waitset_wake_at(const struct crossvm_wake_waiter *waiter,
                                              uint32_t last, uint32_t want, uint64_t delay_ns)
@@ -208,7 +225,7 @@ CROSSVM_INLINE void crossvm_i_waitset_broadcast_disarm(void *object)
     crossvm_i_waitset_wake_never(((struct crossvm_waitset_broadcast *)object)->waiter);
 }
 
-/* A writer of slots never waits for its readers. */
+/* Writers of slots never wait for their readers, and those of a ring poll. */
 CROSSVM_INLINE int crossvm_i_waitset_no_nudge(void *object)
 {
     (void)object;
@@ -277,6 +294,18 @@ CROSSVM_INLINE void crossvm_waitset_watch_answers(struct crossvm_waitset_source 
     crossvm_waitset_watch(source, &ops, exchange, bell, want, delay_ns);
 }
 
+/* Elements of a ring with several writers. want: 1 to the capacity. Role: the consumer. */
+CROSSVM_INLINE void crossvm_waitset_watch_ring(struct crossvm_waitset_source *source,
+                                               struct crossvm_mpsc_rx *ring, uint32_t want,
+                                               uint64_t delay_ns)
+{
+    static const struct crossvm_waitset_ops ops = {
+        crossvm_i_waitset_ring_look, crossvm_i_waitset_ring_arm,     crossvm_i_waitset_ring_disarm,
+        crossvm_i_waitset_no_nudge,  crossvm_i_waitset_nobody_waits,
+    };
+    crossvm_waitset_watch(source, &ops, ring, NULL, want, delay_ns);
+}
+
 /* Versions that the reader has not read. want: so many new ones. Role: the reader. */
 CROSSVM_INLINE void crossvm_waitset_watch_snapshot(struct crossvm_waitset_source *source,
                                                    struct crossvm_waitset_snapshot *snapshot,
@@ -336,23 +365,22 @@ CROSSVM_INLINE bool crossvm_i_waitset_judge(struct crossvm_waitset_source *sourc
     return enough;
 }
 
-/* Arms a source and looks once more; whether it is ready now. */
-CROSSVM_INLINE bool crossvm_i_waitset_arm(struct crossvm_waitset_source *source, bool woken,
-                                          uint64_t now_ns, uint64_t deadline_ns)
+/* Arms a source and looks once more. 1 it is ready; 0 it is armed; -1 neither: look again. */
+CROSSVM_INLINE int crossvm_i_waitset_arm(struct crossvm_waitset_source *source, bool woken,
+                                         uint64_t now_ns, uint64_t deadline_ns)
 {
     for (;;) {
         /* With a delay the first of them counts; the watermark is armed once it is there. */
         bool begun = source->delay_ns == 0 || source->until_ns != 0;
-        int there = source->ops->arm(source->object, begun ? source->want : 1, source->delay_ns);
-        if (there >= 0) {
-            there = source->ops->look(source->object);
-        }
-        bool stuck = woken && there > 0 && source->ops->peer_waits(source->object);
+        int armed = source->ops->arm(source->object, begun ? source->want : 1, source->delay_ns);
+        int there = armed < 0 ? armed : source->ops->look(source->object);
+        bool stuck = there > 0 &&
+                     ((begun && armed == 1) || (woken && source->ops->peer_waits(source->object)));
         if (crossvm_i_waitset_judge(source, there, stuck, now_ns, deadline_ns)) {
-            return true;
+            return 1;
         }
         if (begun || source->until_ns == 0) {
-            return false;
+            return armed == 1 ? -1 : 0;
         }
     }
 }
@@ -389,18 +417,29 @@ CROSSVM_INLINE int crossvm_i_waitset_look(struct crossvm_waitset *set, uint64_t 
     return n_ready;
 }
 
+CROSSVM_INLINE uint64_t crossvm_i_waitset_sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Another pass, in front of the sleep: how many are ready now. until_ns: set to when the first
- * delay is over. */
-CROSSVM_INLINE int crossvm_i_waitset_prepare(struct crossvm_waitset *set, bool woken,
+ * delay is over, or at once if there is something to look at again. */
+CROSSVM_INLINE int crossvm_i_waitset_prepare(struct crossvm_waitset *set, uint32_t n_woken,
                                              uint64_t now_ns, uint64_t *until_ns)
 {
+    bool woken = n_woken != 0;
     uint64_t deadline_ns = *until_ns;
     int n_ready = 0;
     for (uint32_t i = 0; i < set->n_sources; i++) {
         struct crossvm_waitset_source *source = &set->sources[i];
-        n_ready += crossvm_i_waitset_arm(source, woken, now_ns, deadline_ns) ? 1 : 0;
-        if (source->until_ns != 0 && source->until_ns < *until_ns) {
-            *until_ns = source->until_ns;
+        int armed = crossvm_i_waitset_arm(source, woken, now_ns, deadline_ns);
+        n_ready += armed > 0 ? 1 : 0;
+        if (armed < 0) {
+            uint64_t rest_ns = n_woken < CROSSVM_NOTIFY_VAIN ? 0 : CROSSVM_NOTIFY_REST_NS;
+            *until_ns = crossvm_i_waitset_sooner(*until_ns, now_ns + rest_ns);
+        }
+        if (source->until_ns != 0) {
+            *until_ns = crossvm_i_waitset_sooner(*until_ns, source->until_ns);
         }
     }
     for (uint32_t i = 0; i < set->n_sources && n_ready == 0; i++) {
@@ -448,7 +487,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_waitset_wait(struct crossvm_waitset
         if (now_ns >= deadline_ns) {
             return CROSSVM_TIMEOUT;
         }
-        n_ready = crossvm_i_waitset_prepare(set, n_woken != 0, now_ns, &until_ns);
+        n_ready = crossvm_i_waitset_prepare(set, n_woken, now_ns, &until_ns);
         int status = CROSSVM_OK;
         if (n_ready == 0) {
             status = crossvm_notify_wait_again(set->notify, set->vector, until_ns, n_woken);
