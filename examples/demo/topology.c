@@ -8,10 +8,13 @@
  *   producer 3 (weight 4) --queue--'                           '--> reader "late"
  *
  * Producers push as fast as the hub takes. Every element carries a checksum, and a producer's last
- * one says how many there were and a checksum over all of them. The readers poll, each at its own
- * pace; what each has read and lost must add up to what was published.
+ * one says how many there were and a checksum over all of them; the hub passes on what is right.
+ * The readers poll, each at its own pace; what each has read and lost must add up to what was
+ * published.
  */
 #include "demo.h"
+
+#include <crossvm/backend/poll.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,6 +110,12 @@ static void attach_region(int fd, uint32_t self, struct crossvm_memfd *memory,
     (void)must(crossvm_region_attach(region, &memory->mapping, self), "attaching to a region");
 }
 
+static void rest(uint64_t ns)
+{
+    const struct timespec time = crossvm_i_posix_timespec(ns);
+    (void)nanosleep(&time, NULL);
+}
+
 static void queue_name(char name[8], uint32_t i)
 {
     (void)snprintf(name, 8, "q%u", (unsigned)i);
@@ -155,11 +164,11 @@ static void producer_meet(struct producer *producer, int socket)
                                     (uint32_t)getpid()),
                "opening a queue");
     while (crossvm_spsc_tx_link(&producer->pipe.queue, &hub, &theirs) == CROSSVM_NOT_YET) {
-        (void)usleep(1000);
+        rest(DEMO_MS);
     }
     (void)must(producer->pipe.queue.state, "linking a queue");
     producer->route.peer = HUB;
-    producer->route.vector = 0;
+    producer->route.vector = producer->index;
     producer->route.fd = hub_fds[1];
     producer->doorbells.routes = &producer->route;
     producer->doorbells.n_routes = 1;
@@ -168,6 +177,7 @@ static void producer_meet(struct producer *producer, int socket)
     crossvm_notify_eventfd(&producer->notify, &producer->doorbells);
     producer->pipe.bell.notify = &producer->notify;
     producer->pipe.bell.peer = HUB;
+    producer->pipe.bell.vector_out = producer->index;
 }
 
 /* Pushes one element, as soon as there is room. */
@@ -225,7 +235,7 @@ static void reader_follow(struct crossvm_broadcast_reader *reader, bool slow, st
     while (item.from != N_PRODUCERS) {
         int status = crossvm_broadcast_reader_read(reader, &item, sizeof(item), &info);
         if (status == CROSSVM_EMPTY || status == CROSSVM_TORN) {
-            (void)usleep(500);
+            rest(DEMO_MS / 2);
             continue;
         }
         (void)must(status, "reading the broadcast");
@@ -233,7 +243,7 @@ static void reader_follow(struct crossvm_broadcast_reader *reader, bool slow, st
         report->n_wrong += wrong || info.len != sizeof(item) ? 1 : 0;
         report->n_read++;
         if (slow && report->n_read % BATCH == 0) {
-            (void)usleep(2000);
+            rest(2 * DEMO_MS);
         }
     }
     report->n_lost = reader->n_lost;
@@ -254,7 +264,7 @@ static int reader_run(uint32_t index, int socket)
     (void)must(crossvm_region_find(&hub, "news", CROSSVM_KIND_BROADCAST, 0, &chunk),
                "finding the broadcast");
     if (late) {
-        (void)usleep(options.seconds * 500000u);
+        rest(options.seconds * UINT64_C(500000000));
     }
     int status;
     do {
@@ -283,7 +293,11 @@ struct hub {
     struct crossvm_eventfd doorbells;
     struct crossvm_eventfd_route routes[N_PRODUCERS];
     struct crossvm_notify notify;
-    int bell;
+    int own[N_PRODUCERS]; /* one for each producer: who may ring one could also take rings away */
+    struct crossvm_poll_bell listened[N_PRODUCERS];
+    struct pollfd fds[N_PRODUCERS];
+    struct crossvm_poll poll;
+    struct crossvm_notify all;
     struct crossvm_pipe_bell bells[N_PRODUCERS];
     struct crossvm_waitset_source sources[N_PRODUCERS];
     struct crossvm_waitset set;
@@ -318,7 +332,9 @@ static void hub_make(struct hub *hub)
     const struct crossvm_region_plan plan = {
         .chunks = decls, .n_chunks = N_PRODUCERS + 1, .owner = HUB};
     make_region(&plan, &hub->memory, &hub->owner, hub->table);
-    hub->bell = must(crossvm_eventfd_create(), "making a doorbell");
+    for (uint32_t i = 0; i < N_PRODUCERS; i++) {
+        hub->own[i] = must(crossvm_eventfd_create(), "making a doorbell");
+    }
     (void)must(
         crossvm_broadcast_writer_open(&hub->news, &hub->owner.region, &hub->table[N_PRODUCERS]),
         "opening the broadcast");
@@ -333,7 +349,7 @@ static void hub_meet(struct hub *hub, uint32_t i, int socket)
     char name[8];
     int fds[2];
     uint32_t place;
-    const int own[2] = {hub->memory.fd, hub->bell};
+    const int own[2] = {hub->memory.fd, hub->own[i]};
     queue_name(name, i);
     (void)must(crossvm_memfd_receive(socket, fds, 2), "receiving a producer's memory");
     (void)must(crossvm_memfd_send(socket, own, 2), "sending memory to a producer");
@@ -344,7 +360,7 @@ static void hub_meet(struct hub *hub, uint32_t i, int socket)
                                     sizeof(struct item), (uint32_t)getpid()),
                "opening a queue");
     while (crossvm_spsc_rx_link(&hub->queues[i], &hub->theirs[i], &theirs) == CROSSVM_NOT_YET) {
-        (void)usleep(1000);
+        rest(DEMO_MS);
     }
     (void)must(hub->queues[i].state, "linking a queue");
     hub->routes[i].peer = FIRST_PRODUCER + i;
@@ -352,6 +368,8 @@ static void hub_meet(struct hub *hub, uint32_t i, int socket)
     hub->routes[i].fd = fds[1];
     hub->bells[i].notify = &hub->notify;
     hub->bells[i].peer = FIRST_PRODUCER + i;
+    hub->listened[i].notify = &hub->notify;
+    hub->listened[i].vector = i;
     crossvm_waitset_watch_elements(&hub->sources[i], &hub->queues[i], &hub->bells[i], BATCH,
                                    DEMO_DELAY_NS);
     (void)must(crossvm_fanin_add(&hub->fanin, &hub->queues[i], weights[i], &place),
@@ -362,16 +380,21 @@ static void hub_listen(struct hub *hub)
 {
     hub->doorbells.routes = hub->routes;
     hub->doorbells.n_routes = N_PRODUCERS;
-    hub->doorbells.own = &hub->bell;
-    hub->doorbells.n_own = 1;
+    hub->doorbells.own = hub->own;
+    hub->doorbells.n_own = N_PRODUCERS;
     crossvm_notify_eventfd(&hub->notify, &hub->doorbells);
-    crossvm_waitset_init(&hub->set, hub->sources, N_PRODUCERS, &hub->notify, 0);
+    hub->poll.bells = hub->listened;
+    hub->poll.fds = hub->fds;
+    hub->poll.n_bells = N_PRODUCERS;
+    hub->poll.period_ns = DEMO_MS;
+    (void)must(crossvm_notify_poll(&hub->all, &hub->poll), "listening");
+    crossvm_waitset_init(&hub->set, hub->sources, N_PRODUCERS, &hub->all, 0);
     hub->started_ns = crossvm_posix_now();
     hub->next_line_ns = hub->started_ns + 500 * (uint64_t)DEMO_MS;
 }
 
 /* Checks an element against its producer's count and its own checksum. */
-static void hub_check(struct hub *hub, const struct item *item, uint32_t from)
+static bool hub_check(struct hub *hub, const struct item *item, uint32_t from)
 {
     bool right = item->from == from && item->number == hub->n_from[from] &&
                  item->check == crossvm_crc32c(0, item->data, sizeof(item->data));
@@ -385,6 +408,7 @@ static void hub_check(struct hub *hub, const struct item *item, uint32_t from)
         hub->n_from[from]++;
     }
     hub->n_wrong += right ? 0 : 1;
+    return right;
 }
 
 /* Takes a batch of one producer's and passes it on. Whether there was one. */
@@ -397,10 +421,12 @@ static bool hub_pass_on(struct hub *hub)
         return false;
     }
     (void)must(n, "taking elements");
+    uint32_t n_right = 0;
     for (int k = 0; k < n; k++) {
-        hub_check(hub, &items[k], from);
+        items[n_right] = items[k];
+        n_right += hub_check(hub, &items[k], from) ? 1 : 0;
     }
-    (void)must(crossvm_broadcast_writer_publish_n(&hub->news, items, sizeof(items[0]), (uint32_t)n),
+    (void)must(crossvm_broadcast_writer_publish_n(&hub->news, items, sizeof(items[0]), n_right),
                "publishing");
     return true;
 }

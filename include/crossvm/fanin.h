@@ -9,11 +9,14 @@
  * The inputs are served in turns, weighted round robin: in its turn an input gives at most
  * weight x batch elements, then the next one has its turn; an input without elements is passed
  * over. A round is at most CROSSVM_FANIN_ROUND elements, so that whatever the others do, an input
- * that always has elements gets its weighted share of any CROSSVM_FANIN_ROUND elements in a row,
- * but for what is still to come of its turn.
+ * that has elements whenever it is looked at gets its weighted share of any CROSSVM_FANIN_ROUND
+ * elements in a row, but for what is still to come of its turn. That takes a queue that holds a
+ * whole turn, weight x batch, and what comes while it is refilled; and weights that stay.
  *
  * What an input costs in a round when it gives nothing: one load of its producer's tail if it is
- * empty; none once it has failed, and its failure is told once. Neither harms the others.
+ * empty; none once it has failed, and its failure is told once. Neither harms the others. When
+ * nobody has anything, one input in turn is looked at more closely, by two loads more: whether one
+ * of its parts was renewed, which a tail does not show.
  *
  * Ordering edges: those of spsc.h. The look for elements is first one without order, which only
  * says whether to look; what is taken was then seen through spsc_tail.
@@ -51,6 +54,7 @@ struct crossvm_fanin {
     uint32_t weights;                   /* the sum of all */
     uint32_t batch;                     /* elements a unit of weight in a turn */
     uint32_t shown;                     /* elements that the last peek showed */
+    uint32_t closely;                   /* the place that was looked at more closely last */
     uint32_t elem_len;                  /* room for an element, at the caller's */
 };
 
@@ -120,6 +124,15 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_fanin_add(struct crossvm_fanin *fan
     return CROSSVM_OK;
 }
 
+/* Publishes what an input held back, unless its own part is another chunk's by now. */
+CROSSVM_INLINE void crossvm_i_fanin_flush(struct crossvm_spsc_rx *queue)
+{
+    if (queue->state == CROSSVM_OK &&
+        crossvm_load_relaxed(&queue->own->line.epoch) == queue->name.generation) {
+        crossvm_spsc_rx_flush(queue);
+    }
+}
+
 /* Takes an input out; its queue stays as it is, with what it held back published. Role: the
  * consumer. Wait-free. OK; NOT_FOUND no input has this place. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_fanin_remove(struct crossvm_fanin *fanin,
@@ -129,9 +142,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_fanin_remove(struct crossvm_fanin *
         return CROSSVM_NOT_FOUND;
     }
     struct crossvm_fanin_input *input = &fanin->inputs[place];
-    if (input->queue->state == CROSSVM_OK) {
-        crossvm_spsc_rx_flush(input->queue);
-    }
+    crossvm_i_fanin_flush(input->queue);
     if (fanin->turn == place) {
         fanin->in_hand = 0;
         fanin->credit = 0;
@@ -148,11 +159,10 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_fanin_remove(struct crossvm_fanin *
 /* An input answers a failure: to be told unless it was told already. 0 or the status. */
 CROSSVM_INLINE int crossvm_i_fanin_failed(struct crossvm_fanin_input *input, int status)
 {
-    if (status == CROSSVM_NOT_YET || status == CROSSVM_REFUSED || input->told) {
-        return 0;
-    }
-    input->told = true;
-    return status;
+    bool waits = status == CROSSVM_NOT_YET || status == CROSSVM_REFUSED;
+    bool told = input->told;
+    input->told = !waits;
+    return waits || told ? 0 : status;
 }
 
 /* Elements that the input whose turn it is has, no more than its turn may still give. 0 = none, or
@@ -168,8 +178,8 @@ CROSSVM_INLINE int crossvm_i_fanin_there(const struct crossvm_fanin *fanin)
         int status = queue->state != CROSSVM_OK ? queue->state : CROSSVM_MISMATCH;
         return crossvm_i_fanin_failed(input, status);
     }
+    input->told = false;
     if (queue->tail == queue->head) {
-        input->told = false;
         if (crossvm_load_relaxed(&queue->peer->line.index) == queue->tail) {
             return 0;
         }
@@ -188,11 +198,29 @@ CROSSVM_INLINE int crossvm_i_fanin_there(const struct crossvm_fanin *fanin)
 CROSSVM_INLINE void crossvm_i_fanin_pass_on(struct crossvm_fanin *fanin)
 {
     struct crossvm_spsc_rx *queue = fanin->inputs[fanin->turn].queue;
-    if (queue != NULL && queue->state == CROSSVM_OK) {
-        crossvm_spsc_rx_flush(queue);
+    if (queue != NULL && queue->published != queue->head) {
+        crossvm_i_fanin_flush(queue);
     }
     fanin->turn = fanin->turn + 1 == fanin->n_places ? 0 : fanin->turn + 1;
     fanin->credit = (uint32_t)crossvm_i_multiply(fanin->inputs[fanin->turn].weight, fanin->batch);
+}
+
+/* Nobody has anything: looks at the parts of one input. EMPTY, or STALE, and it is its turn. */
+CROSSVM_INLINE int crossvm_i_fanin_look_closely(struct crossvm_fanin *fanin)
+{
+    fanin->closely = fanin->closely + 1 < fanin->n_places ? fanin->closely + 1 : 0;
+    struct crossvm_fanin_input *input = &fanin->inputs[fanin->closely];
+    struct crossvm_spsc_rx *queue = input->queue;
+    if (queue == NULL || queue->state != CROSSVM_OK) {
+        return CROSSVM_EMPTY;
+    }
+    if (crossvm_load_relaxed(&queue->own->line.epoch) == queue->name.generation &&
+        crossvm_load_relaxed(&queue->peer->line.epoch) == queue->peer_epoch) {
+        return CROSSVM_EMPTY;
+    }
+    fanin->turn = fanin->closely;
+    fanin->credit = 0;
+    return crossvm_i_fanin_failed(input, crossvm_i_spsc_rx_stale(queue));
 }
 
 /* Finds an input with elements, in at most one round: their number, now in hand; EMPTY; or a
@@ -213,14 +241,24 @@ CROSSVM_NOINLINE int crossvm_i_fanin_next(struct crossvm_fanin *fanin)
         }
         crossvm_i_fanin_pass_on(fanin);
     }
-    return CROSSVM_EMPTY;
+    return crossvm_i_fanin_look_closely(fanin);
+}
+
+/* Whether what is in hand is still there: the queue's handle may have been opened anew since. */
+CROSSVM_ALWAYS_INLINE bool crossvm_i_fanin_holds(const struct crossvm_fanin *fanin)
+{
+    const struct crossvm_spsc_rx *queue = fanin->inputs[fanin->turn].queue;
+    return fanin->in_hand != 0 && queue->state == CROSSVM_OK &&
+           queue->elem_len <= fanin->elem_len && queue->tail - queue->head >= fanin->in_hand;
 }
 
 /* Elements in hand, looked for if there are none. 1 and more; EMPTY; a failure. */
 CROSSVM_ALWAYS_INLINE int crossvm_i_fanin_in_hand(struct crossvm_fanin *fanin, uint32_t *from)
 {
     int n = (int)fanin->in_hand;
-    if (CROSSVM_UNLIKELY(n == 0)) {
+    if (CROSSVM_UNLIKELY(!crossvm_i_fanin_holds(fanin))) {
+        fanin->in_hand = 0;
+        fanin->shown = 0;
         n = crossvm_i_fanin_next(fanin);
     }
     *from = fanin->turn;
@@ -333,7 +371,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_fanin_served(struct crossvm_fanin *
         }
         input->served = false;
         if (input->queue->state == CROSSVM_OK) {
-            crossvm_spsc_rx_flush(input->queue);
+            crossvm_i_fanin_flush(input->queue);
             *place = i;
             return 1;
         }

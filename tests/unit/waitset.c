@@ -6,70 +6,13 @@
  */
 #include "../support/broadcast.h"
 #include "../support/exchange.h"
+#include "../support/script.h"
 
 enum {
-    CAPACITY = 16,
-    MS = 1000000
+    CAPACITY = 16
 };
 
 static const struct queue_options usual = {CROSSVM_WRITE_BACK, false};
-
-/* ---- the scripted doorbell ------------------------------------------------------------------- */
-
-static struct {
-    uint64_t now_ns;
-    void (*sleep)(unsigned n); /* what happens in the n-th wait, from 1; NULL: nothing */
-    unsigned n_waits;
-    unsigned n_rests;
-    unsigned n_rung; /* rings that the set's sources sent */
-    int signal;      /* what a ring answers */
-    bool alarm;      /* waits end at once, as if rung */
-    uint64_t until_ns;
-} script;
-
-static int script_signal(void *context, uint32_t peer, uint32_t vector)
-{
-    (void)context;
-    CHECK_EQ(peer, 5);
-    CHECK_EQ(vector, 6);
-    script.n_rung++;
-    return script.signal;
-}
-
-static int script_wait(void *context, uint32_t vector, uint64_t deadline_ns)
-{
-    (void)context;
-    CHECK_EQ(vector, 3);
-    script.n_waits++;
-    script.until_ns = deadline_ns;
-    if (script.sleep != NULL) {
-        script.sleep(script.n_waits);
-    }
-    if (script.alarm) {
-        return CROSSVM_OK;
-    }
-    script.now_ns = deadline_ns;
-    return CROSSVM_TIMEOUT;
-}
-
-static uint64_t script_now(void *context)
-{
-    (void)context;
-    return script.now_ns;
-}
-
-static void script_rest(void *context, uint64_t until_ns)
-{
-    (void)context;
-    CHECK(until_ns > script.now_ns);
-    script.n_rests++;
-    script.now_ns = until_ns;
-}
-
-static const struct crossvm_notify_ops script_ops = {script_signal, script_wait, NULL, script_now,
-                                                     script_rest};
-static struct crossvm_notify bell_notify = {&script_ops, NULL, 0, 0};
-static const struct crossvm_pipe_bell bell = {&bell_notify, 5, 6, 3};
 
 /* ---- what the set waits for ------------------------------------------------------------------ */
 
@@ -577,6 +520,38 @@ static void a_queue_that_is_not_linked_is_passed_over(void)
     down();
 }
 
+/* The words of a reader can go, too, and come again. */
+static void words_that_are_gone_are_told_once(void)
+{
+    up(1, 0);
+    for (int life = 0; life < 2; life++) {
+        REQUIRE(crossvm_region_owner_renew(&wake_region.owner, &wake_chunks[0]) == CROSSVM_OK);
+        CHECK_EQ(crossvm_waitset_wait(&set, script.now_ns + 5000), 1);
+        check_ready(4, CROSSVM_STALE);
+        CHECK_EQ(crossvm_waitset_wait(&set, script.now_ns + 5000), CROSSVM_TIMEOUT);
+        REQUIRE(crossvm_wake_waiter_open(&wakers[0], &wake_region.owner.region, &wake_chunks[0]) ==
+                CROSSVM_OK);
+        CHECK_EQ(crossvm_waitset_wait(&set, script.now_ns + 5000), CROSSVM_TIMEOUT);
+    }
+    down();
+}
+
+/* Who has nothing outstanding does not wake a client that has nothing to do, or both would wake
+ * each other for ever. */
+static void two_idle_ends_of_an_exchange_let_each_other_sleep(void)
+{
+    up(1, 0);
+    CHECK_EQ(crossvm_wake_always(&asking.rx.queue.waiter), CROSSVM_OK);
+    script.alarm = true;
+    CHECK_EQ(crossvm_waitset_wait(&set, script.now_ns + CROSSVM_NOTIFY_REST_NS), CROSSVM_TIMEOUT);
+    CHECK_EQ(script.n_rung, 0);
+    REQUIRE(crossvm_exchange_tx_push(&asking.tx, "elements") == CROSSVM_OK);
+    script.alarm = false;
+    CHECK_EQ(crossvm_waitset_wait(&set, script.now_ns + 5000), CROSSVM_TIMEOUT);
+    CHECK_EQ(script.n_rung, 1);
+    down();
+}
+
 static void a_want_that_cannot_be_is_told(void)
 {
     up(1, 0);
@@ -584,9 +559,11 @@ static void a_want_that_cannot_be_is_told(void)
     sources[1].want = CAPACITY + 1;
     sources[4].want = 0;
     CHECK_EQ(crossvm_waitset_wait(&set, 5000), 3);
-    CHECK_EQ(sources[4].ready, CROSSVM_INVALID);
     CHECK_EQ(sources[0].ready, CROSSVM_INVALID);
     CHECK_EQ(sources[1].ready, CROSSVM_INVALID);
+    CHECK_EQ(sources[4].ready, CROSSVM_INVALID);
+    CHECK_EQ(crossvm_waitset_wait(&set, 5000), CROSSVM_TIMEOUT);
+    CHECK_EQ(script.n_waits, 1);
     down();
 }
 
@@ -736,6 +713,35 @@ static void a_storm_of_rings_costs_bounded_work(void)
     down();
 }
 
+static uint32_t n_given;
+
+/* Every ring brings one that was asked for: no storm. */
+static void give_and_take(unsigned n)
+{
+    script.alarm = n <= 40;
+    script.now_ns += 1;
+    if (n <= 40) {
+        unsigned char out[8];
+        n_given++;
+        (void)give(0);
+        if (n_given % 10 == 0) {
+            REQUIRE(crossvm_spsc_rx_pop_n(&queue.rx, out, 1) == 1);
+        }
+    }
+}
+
+static void rings_that_bring_something_are_no_storm(void)
+{
+    up(CAPACITY, 0);
+    n_given = 0;
+    sources[0].delay_ns = 1000 * (uint64_t)MS;
+    script.sleep = give_and_take;
+    CHECK_EQ(crossvm_waitset_wait(&set, script.now_ns + 500 * (uint64_t)MS), 1);
+    CHECK(script.n_waits >= 15);
+    CHECK_EQ(script.n_rests, 0);
+    down();
+}
+
 static void give_in_a_storm(unsigned n)
 {
     if (n == CROSSVM_NOTIFY_VAIN + 3) {
@@ -811,12 +817,15 @@ int main(void)
     CASE(a_version_that_goes_backward_is_there_to_be_judged);
     CASE(a_source_that_was_mended_counts_again);
     CASE(a_queue_that_is_not_linked_is_passed_over);
+    CASE(words_that_are_gone_are_told_once);
+    CASE(two_idle_ends_of_an_exchange_let_each_other_sleep);
     CASE(a_want_that_cannot_be_is_told);
     CASE(a_bell_that_fails_is_told_once);
     CASE(the_sets_own_doorbell_that_fails_is_answered_and_nothing_stays_armed);
     CASE(one_that_comes_while_the_set_arms_begins_its_delay);
     CASE(a_source_that_has_failed_nudges_nobody);
     CASE(a_storm_of_rings_costs_bounded_work);
+    CASE(rings_that_bring_something_are_no_storm);
     CASE(what_comes_in_a_storm_is_seen_after_the_next_rest);
     CASE(polling_alone_sees_the_same);
     return check_done();

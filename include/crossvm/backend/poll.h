@@ -4,9 +4,10 @@
  *
  * Layer 6, on posix.h and notify.h. Roles: one waiter. No shared bytes. A bell with a descriptor
  * ends the wait when it rings. One without, as the futex backend's or polling, is looked at every
- * period_ns.
+ * period_ns, and each time the caller looks around, too.
  *
- * It only listens: each peer is rung through its own backend's notify.
+ * It only listens: each peer is rung through its own backend's notify. A bell that fails is told
+ * once and stands in `bells`, and is listened to no longer until crossvm_notify_poll.
  */
 #ifndef CROSSVM_BACKEND_POLL_H
 #define CROSSVM_BACKEND_POLL_H
@@ -33,33 +34,31 @@ struct crossvm_poll {
     uint32_t n_bells;                /* their number */
     uint32_t n_without;              /* bells without a descriptor, set by crossvm_notify_poll */
     uint64_t period_ns;              /* these are looked at so often, from 1 */
+    bool rung;                       /* the last wait ended by a ring: only then rest */
 };
 
-/* Hears every bell without waiting: whether one rang. One that fails is left out from now on, and
- * counts as a ring once, so that its memory is looked at. */
-CROSSVM_INLINE bool crossvm_i_poll_hear(struct crossvm_poll *poll)
+/* Hears every bell without waiting. OK one rang; TIMEOUT none; the status of one that has failed
+ * now, and is left out. */
+CROSSVM_INLINE int crossvm_i_poll_hear(struct crossvm_poll *poll)
 {
-    bool rung = false;
+    int answer = CROSSVM_TIMEOUT;
     for (uint32_t i = 0; i < poll->n_bells; i++) {
         struct crossvm_poll_bell *bell = &poll->bells[i];
         if (bell->status != CROSSVM_OK) {
             continue;
         }
         int status = crossvm_notify_wait(bell->notify, bell->vector, 0);
-        rung |= status != CROSSVM_TIMEOUT;
-        if (status != CROSSVM_OK && status != CROSSVM_TIMEOUT) {
+        if (status == CROSSVM_TIMEOUT) {
+            continue;
+        }
+        if (status != CROSSVM_OK) {
             poll->n_without -= poll->fds[i].fd < 0 ? 1u : 0u;
             poll->fds[i].fd = -1;
             bell->status = status;
         }
+        answer = answer == CROSSVM_TIMEOUT || answer == CROSSVM_OK ? status : answer;
     }
-    return rung;
-}
-
-/* How long to sleep at most. */
-CROSSVM_INLINE uint64_t crossvm_i_poll_left(const struct crossvm_poll *poll, uint64_t left_ns)
-{
-    return poll->n_without != 0 && poll->period_ns < left_ns ? poll->period_ns : left_ns;
+    return answer;
 }
 
 CROSSVM_INLINE int crossvm_i_poll_signal(void *context, uint32_t peer, uint32_t vector)
@@ -74,29 +73,32 @@ CROSSVM_INLINE int crossvm_i_poll_wait(void *context, uint32_t vector, uint64_t 
 {
     struct crossvm_poll *poll = (struct crossvm_poll *)context;
     (void)vector;
-    if (crossvm_i_poll_hear(poll)) {
-        return CROSSVM_OK;
-    }
+    int heard = crossvm_i_poll_hear(poll);
     uint64_t now_ns = crossvm_posix_now();
-    if (now_ns >= deadline_ns) {
-        return CROSSVM_TIMEOUT;
+    poll->rung = heard != CROSSVM_TIMEOUT;
+    if (poll->rung || now_ns >= deadline_ns) {
+        return heard;
     }
-    uint64_t left_ns = crossvm_i_poll_left(poll, deadline_ns - now_ns);
+    uint64_t left_ns = deadline_ns - now_ns;
+    if (poll->n_without != 0 && poll->period_ns < left_ns) {
+        left_ns = poll->period_ns;
+    }
     struct timespec left = crossvm_i_posix_timespec(left_ns);
     if (ppoll(poll->fds, (nfds_t)poll->n_bells, &left, NULL) < 0 && errno != EINTR) {
         return CROSSVM_SYSTEM;
     }
     /* What rang is heard now, or else it would end the next wait, too. Nothing: a false alarm. */
-    (void)crossvm_i_poll_hear(poll);
-    return CROSSVM_OK;
+    heard = crossvm_i_poll_hear(poll);
+    poll->rung = heard != CROSSVM_TIMEOUT;
+    return poll->rung ? heard : CROSSVM_OK;
 }
 
+/* A period that is over is no ring: it has been rest enough. */
 CROSSVM_INLINE void crossvm_i_poll_rest(void *context, uint64_t until_ns)
 {
     const struct crossvm_poll *poll = (const struct crossvm_poll *)context;
-    uint64_t now_ns = crossvm_posix_now();
-    if (now_ns < until_ns) {
-        crossvm_i_posix_rest(NULL, now_ns + crossvm_i_poll_left(poll, until_ns - now_ns));
+    if (poll->rung) {
+        crossvm_i_posix_rest(NULL, until_ns);
     }
 }
 
@@ -114,6 +116,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_notify_poll(struct crossvm_notify *
         return CROSSVM_INVALID;
     }
     poll->n_without = 0;
+    poll->rung = false;
     for (uint32_t i = 0; i < poll->n_bells; i++) {
         int fd = crossvm_notify_fd(poll->bells[i].notify, poll->bells[i].vector);
         if (fd < 0 && fd != CROSSVM_UNSUPPORTED) {

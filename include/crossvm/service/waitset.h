@@ -2,11 +2,11 @@
 /*
  * crossvm/service/waitset.h - one wait for many things: elements, room, answers, versions.
  *
- * Layer 5, on pipe.h, exchange.h, mpsc.h, snapshot.h and broadcast.h. Roles: one thread, which has the
+ * Layer 5, on pipe.h, exchange.h, mpsc.h, snapshot.h, broadcast.h. Roles: one thread, which has the
  * waiting side's role in each source. No shared bytes of its own.
  *
- * The set waits on one doorbell. Peers of one backend all ring the same vector of ours; for peers
- * of several backends the set's doorbell is one that listens to all of theirs (backend/poll.h). The
+ * The set waits on one doorbell. Peers that trust each other may all ring the same vector of ours;
+ * for others, and for several backends, it is one that listens to many (backend/poll.h). The
  * rings that a source causes go through its own bell. With polling (notify.h) nobody rings.
  *
  * Each source has its own watermark and its own longest delay, kept by the set's deadline, as a
@@ -14,8 +14,8 @@
  * What pipe.h says of waits that end early holds here, source by source.
  *
  * A source that fails is ready once, with its status, and is then passed over until it is mended. A
- * doorbell that is rung without end costs what crossvm_notify_wait_again says, each look at most
- * one load of each source's index and one of its epoch.
+ * doorbell that is rung without end costs what crossvm_notify_wait_again says; each of its rings is
+ * four looks at each source.
  */
 #ifndef CROSSVM_SERVICE_WAITSET_H
 #define CROSSVM_SERVICE_WAITSET_H
@@ -29,7 +29,8 @@
 
 CROSSVM_EXTERN_C_BEGIN
 
-/* What a kind of source can do; a program can have kinds of its own. None may block. */
+/* What a kind of source can do; a program can have kinds of its own. None may block. How much is
+ * there may become less only by the waiter's own doing. */
 struct crossvm_waitset_ops {
     /* How much is there: 0 and up, or a status. */
     int (*look)(void *object);
@@ -55,7 +56,8 @@ struct crossvm_waitset_source {
     int ready;                             /* the last wait's: how much is there, a status, 0 */
     int there;                             /* how much the last look saw, below the watermark */
     int failed;                            /* the status that was told, 0 = none */
-    int bell_failed;                       /* the bell's status that was told, 0 = none */
+    int arm_failed;                        /* the same, of arming it */
+    int bell_failed;                       /* the same, of its bell */
     uint64_t until_ns;                     /* its delay ends here, 0 = has not begun */
 };
 
@@ -148,9 +150,11 @@ CROSSVM_INLINE void crossvm_i_waitset_answers_disarm(void *object)
     crossvm_spsc_tx_disarm(&((struct crossvm_exchange_tx *)object)->queue);
 }
 
+/* A client that was sent nothing owes nothing: two that have nothing would wake each other. */
 CROSSVM_INLINE int crossvm_i_waitset_answers_nudge(void *object)
 {
-    return crossvm_spsc_tx_nudge(&((struct crossvm_exchange_tx *)object)->queue);
+    struct crossvm_spsc_tx *queue = &((struct crossvm_exchange_tx *)object)->queue;
+    return queue->tail == queue->head ? 0 : crossvm_spsc_tx_nudge(queue);
 }
 
 CROSSVM_INLINE bool crossvm_i_waitset_answers_peer_waits(void *object)
@@ -177,7 +181,7 @@ CROSSVM_INLINE void crossvm_i_waitset_ring_disarm(void *object)
 CROSSVM_INLINE int crossvm_i_waitset_wake_at(const struct crossvm_wake_waiter *waiter,
                                              uint32_t last, uint32_t want, uint64_t delay_ns)
 {
-    if (want == 0) {
+    if (want == 0 || want > 0x7fffffffu) {
         return CROSSVM_INVALID;
     }
     return waiter == NULL ? CROSSVM_OK : crossvm_wake_at(waiter, last + want - 1, delay_ns);
@@ -365,6 +369,16 @@ CROSSVM_INLINE bool crossvm_i_waitset_judge(struct crossvm_waitset_source *sourc
     return enough;
 }
 
+/* A source cannot be armed: whether that is to be told. */
+CROSSVM_INLINE bool crossvm_i_waitset_arm_failed(struct crossvm_waitset_source *source, int status)
+{
+    bool passed_over = status == CROSSVM_NOT_YET || status == CROSSVM_REFUSED;
+    bool told = status == source->failed || status == source->arm_failed;
+    source->arm_failed = passed_over ? 0 : status;
+    source->ready = passed_over || told ? 0 : status;
+    return source->ready != 0;
+}
+
 /* Arms a source and looks once more. 1 it is ready; 0 it is armed; -1 neither: look again. */
 CROSSVM_INLINE int crossvm_i_waitset_arm(struct crossvm_waitset_source *source, bool woken,
                                          uint64_t now_ns, uint64_t deadline_ns)
@@ -373,7 +387,11 @@ CROSSVM_INLINE int crossvm_i_waitset_arm(struct crossvm_waitset_source *source, 
         /* With a delay the first of them counts; the watermark is armed once it is there. */
         bool begun = source->delay_ns == 0 || source->until_ns != 0;
         int armed = source->ops->arm(source->object, begun ? source->want : 1, source->delay_ns);
-        int there = armed < 0 ? armed : source->ops->look(source->object);
+        if (armed < 0) {
+            return crossvm_i_waitset_arm_failed(source, armed) ? 1 : 0;
+        }
+        source->arm_failed = 0;
+        int there = source->ops->look(source->object);
         bool stuck = there > 0 &&
                      ((begun && armed == 1) || (woken && source->ops->peer_waits(source->object)));
         if (crossvm_i_waitset_judge(source, there, stuck, now_ns, deadline_ns)) {
@@ -389,7 +407,7 @@ CROSSVM_INLINE int crossvm_i_waitset_arm(struct crossvm_waitset_source *source, 
 CROSSVM_INLINE bool crossvm_i_waitset_nudge(struct crossvm_waitset_source *source, bool woken)
 {
     bool looked = woken && source->there > 0;
-    if (source->bell == NULL || source->failed != 0 || looked) {
+    if (source->bell == NULL || source->failed != 0 || source->arm_failed != 0 || looked) {
         return false;
     }
     int due = source->ops->nudge(source->object);
@@ -424,10 +442,9 @@ CROSSVM_INLINE uint64_t crossvm_i_waitset_sooner(uint64_t a, uint64_t b)
 
 /* Another pass, in front of the sleep: how many are ready now. until_ns: set to when the first
  * delay is over, or at once if there is something to look at again. */
-CROSSVM_INLINE int crossvm_i_waitset_prepare(struct crossvm_waitset *set, uint32_t n_woken,
-                                             uint64_t now_ns, uint64_t *until_ns)
+CROSSVM_INLINE int crossvm_i_waitset_prepare(struct crossvm_waitset *set, bool woken,
+                                             uint32_t n_vain, uint64_t now_ns, uint64_t *until_ns)
 {
-    bool woken = n_woken != 0;
     uint64_t deadline_ns = *until_ns;
     int n_ready = 0;
     for (uint32_t i = 0; i < set->n_sources; i++) {
@@ -435,7 +452,7 @@ CROSSVM_INLINE int crossvm_i_waitset_prepare(struct crossvm_waitset *set, uint32
         int armed = crossvm_i_waitset_arm(source, woken, now_ns, deadline_ns);
         n_ready += armed > 0 ? 1 : 0;
         if (armed < 0) {
-            uint64_t rest_ns = n_woken < CROSSVM_NOTIFY_VAIN ? 0 : CROSSVM_NOTIFY_REST_NS;
+            uint64_t rest_ns = n_vain < CROSSVM_NOTIFY_VAIN ? 0 : CROSSVM_NOTIFY_REST_NS;
             *until_ns = crossvm_i_waitset_sooner(*until_ns, now_ns + rest_ns);
         }
         if (source->until_ns != 0) {
@@ -453,6 +470,17 @@ CROSSVM_INLINE void crossvm_i_waitset_disarm(struct crossvm_waitset *set)
     for (uint32_t i = 0; i < set->n_sources; i++) {
         set->sources[i].ops->disarm(set->sources[i].object);
     }
+}
+
+/* Changes whenever a source has got more, or a delay has begun or ended. */
+CROSSVM_INLINE uint64_t crossvm_i_waitset_sum(const struct crossvm_waitset *set)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < set->n_sources; i++) {
+        sum += (uint32_t)set->sources[i].there;
+        sum += set->sources[i].until_ns;
+    }
+    return sum;
 }
 
 /* Makes a set. sources: n_sources of them, made by the calls above; they may be made anew between
@@ -476,7 +504,9 @@ CROSSVM_INLINE void crossvm_waitset_init(struct crossvm_waitset *set,
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_waitset_wait(struct crossvm_waitset *set,
                                                           uint64_t deadline_ns)
 {
-    uint32_t n_woken = 0;
+    uint64_t sum = 0;
+    uint32_t n_vain = 0;
+    bool woken = false;
     for (;;) {
         uint64_t now_ns = crossvm_notify_now(set->notify);
         uint64_t until_ns = deadline_ns;
@@ -487,10 +517,13 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_waitset_wait(struct crossvm_waitset
         if (now_ns >= deadline_ns) {
             return CROSSVM_TIMEOUT;
         }
-        n_ready = crossvm_i_waitset_prepare(set, n_woken, now_ns, &until_ns);
+        n_ready = crossvm_i_waitset_prepare(set, woken, n_vain, now_ns, &until_ns);
         int status = CROSSVM_OK;
+        uint64_t before = sum;
+        sum = crossvm_i_waitset_sum(set);
+        n_vain = sum != before ? 0 : n_vain;
         if (n_ready == 0) {
-            status = crossvm_notify_wait_again(set->notify, set->vector, until_ns, n_woken);
+            status = crossvm_notify_wait_again(set->notify, set->vector, until_ns, n_vain);
         }
         crossvm_i_waitset_disarm(set);
         if (n_ready != 0) {
@@ -502,7 +535,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_waitset_wait(struct crossvm_waitset
         if (status != CROSSVM_OK) {
             return status;
         }
-        n_woken += n_woken < CROSSVM_NOTIFY_VAIN ? 1u : 0u;
+        woken = true;
+        n_vain += n_vain < CROSSVM_NOTIFY_VAIN ? 1u : 0u;
     }
 }
 
