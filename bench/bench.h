@@ -40,6 +40,7 @@ struct bench_turn {
     uint64_t first;            /* number of the first operation */
     uint64_t n;                /* operations to do */
     const uint32_t *n_working; /* sides in front of the background that are not through */
+    uint64_t *n_lost;          /* where a side that may lose elements adds those it lost */
 };
 
 /* Does a turn. Answers 0 if everything received was right, else anything. */
@@ -55,8 +56,8 @@ struct bench_case {
     uint64_t n_warm;       /* operations before */
     size_t elem_len;       /* bytes of what is moved */
     uint32_t capacity;     /* of what holds it */
-    void *(*prepare)(const struct bench_case *self);
-    void (*finish)(void *state); /* may be NULL */
+    void *(*prepare)(const struct bench_case *self); /* NULL: too few CPUs for it */
+    void (*finish)(void *state);                     /* may be NULL */
     bench_side *side[BENCH_MAX_SIDES];
 };
 
@@ -76,6 +77,10 @@ void *bench_take(size_t len, size_t align);
 
 /* Ends the program with a message: what a case cannot do without failed. */
 void bench_require(bool condition, const char *what);
+
+/* Whether each side has a CPU of its own. Where one waits inside a call for another one that is not
+ * running, a trial would take minutes without. */
+bool bench_own_cpus(const struct bench_case *self);
 
 /* Whether the sides in front are still at work: a background side goes on. */
 BENCH_INLINE bool bench_working(const struct bench_turn *turn)
@@ -100,6 +105,7 @@ struct bench_result {
     double ping_before_ns; /* of a two-line ping-pong, there and back */
     double ping_after_ns;
     uint64_t n_switches; /* involuntary context switches of all sides while it was measured */
+    uint64_t n_lost;     /* elements that all sides lost meanwhile, where that may be */
     bool pinned;         /* each side had a CPU of its own */
     const char *error;   /* NULL, or what went wrong */
 };

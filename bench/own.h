@@ -31,8 +31,9 @@ struct part {
     struct crossvm_chunk chunk;
 };
 
-/* One party's region, with one chunk in it. */
-BENCH_INLINE void part_make(struct part *part, const struct crossvm_chunk_decl *decl)
+/* One party's region, with one chunk in it. access: the other party's. */
+BENCH_INLINE void part_make(struct part *part, const struct crossvm_chunk_decl *decl,
+                            enum crossvm_mapping_access access)
 {
     struct crossvm_region_plan plan = {.chunks = decl, .n_chunks = 1, .owner = decl->writer};
     struct crossvm_mapping mapping = {NULL, 0, CROSSVM_READ_WRITE, CROSSVM_WRITE_BACK};
@@ -42,7 +43,7 @@ BENCH_INLINE void part_make(struct part *part, const struct crossvm_chunk_decl *
     bench_require(crossvm_region_owner_format(&part->owner, &mapping, &plan, &part->table, 1) ==
                       CROSSVM_OK,
                   "region_owner_format");
-    mapping.access = CROSSVM_READ_ONLY;
+    mapping.access = access;
     bench_require(crossvm_region_attach(&part->reader, &mapping, decl->reader) == CROSSVM_OK,
                   "region_attach");
     bench_require(crossvm_region_find(&part->reader, decl->name, decl->kind, 0, &part->chunk) ==
@@ -59,8 +60,8 @@ BENCH_INLINE void *crossvm_prepare(const struct bench_case *self)
     struct crossvm_queue *queue = bench_take(sizeof(*queue), BENCH_LINE);
     struct part a;
     struct part b;
-    part_make(&a, &tx_decl);
-    part_make(&b, &rx_decl);
+    part_make(&a, &tx_decl, CROSSVM_READ_ONLY);
+    part_make(&b, &rx_decl, CROSSVM_READ_ONLY);
     int status = crossvm_spsc_rx_open(&queue->rx, &b.owner.region, &b.chunk, self->capacity,
                                       (uint32_t)self->elem_len, 1);
     bench_require(status == CROSSVM_OK, "spsc_rx_open");

@@ -37,7 +37,7 @@ static void *own_prepare(const struct bench_case *self)
         "state", CROSSVM_KIND_SNAPSHOT, OWN_SLOTS, self->elem_len, PRODUCER, CONSUMER, 0, 0};
     struct own_snapshot *state = bench_take(sizeof(*state), BENCH_LINE);
     struct part part;
-    part_make(&part, &decl);
+    part_make(&part, &decl, CROSSVM_READ_ONLY);
     snapshot_private_make(&state->own, self->elem_len);
     bench_require(crossvm_snapshot_writer_open(&state->writer, &part.owner.region, &part.chunk) ==
                       CROSSVM_OK,

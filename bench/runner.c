@@ -50,6 +50,7 @@ struct record {
     BENCH_ALIGNED(BENCH_LINE) uint64_t start_ns;
     uint64_t end_ns;
     uint64_t n_switches;
+    uint64_t n_lost;
     uint64_t wrong;
     double ping_ns[BRACKETS]; /* side 0's */
     bool pinned;
@@ -138,6 +139,11 @@ void *bench_take(size_t len, size_t align)
     return memset(arena + at, 0, len);
 }
 
+bool bench_own_cpus(const struct bench_case *self)
+{
+    return self->n_sides <= (unsigned)CPU_COUNT(&allowed);
+}
+
 static void map_memory(void)
 {
     size_t control_len = round_up(sizeof(struct control), BENCH_PAGE);
@@ -220,8 +226,9 @@ static void bracket(unsigned side, unsigned which)
 static void take_turn(const struct bench_case *self, unsigned side, unsigned step)
 {
     struct record *record = &control->record[side];
-    struct bench_turn turn = {control->state, side, 0, self->n_warm,
-                              &control->n_working[step].value};
+    struct bench_turn turn = {
+        control->state, side, 0, self->n_warm, &control->n_working[step].value, &record->n_lost};
+    record->n_lost = 0;
     if (step == STEP_MEASURED) {
         turn.first = self->n_warm;
         turn.n = self->n_ops;
@@ -396,9 +403,11 @@ static void collect(const struct bench_case *self, struct bench_result *result)
     const struct record *record = control->record;
     uint64_t start_ns = UINT64_MAX;
     uint64_t end_ns = 0;
-    *result = (struct bench_result){0, record[0].ping_ns[0], record[0].ping_ns[1], 0, true, NULL};
+    *result =
+        (struct bench_result){0, record[0].ping_ns[0], record[0].ping_ns[1], 0, 0, true, NULL};
     for (unsigned i = 0; i < self->n_sides; i++) {
         result->n_switches += record[i].n_switches;
+        result->n_lost += record[i].n_lost;
         result->pinned = result->pinned && record[i].pinned;
         if (record[i].wrong != 0) {
             result->error = "what was received is not what was sent";
@@ -420,6 +429,11 @@ bool bench_trial(const struct bench_case *self, struct bench_result *result)
     guarded = bench_name(self);
     (void)alarm(TRIAL_GUARD);
     prepare(self);
+    if (control->state == NULL) {
+        (void)alarm(0);
+        *result = (struct bench_result){.error = "too few CPUs"};
+        return true;
+    }
     for (unsigned side = 1; side < control->n_parties; side++) {
         wake_side(self->processes ? 1 : 0, side);
     }

@@ -22,6 +22,7 @@ static void run(benchmark::State &state, const bench_case *self)
     state.counters["ping_before_ns"] = result.ping_before_ns;
     state.counters["ping_after_ns"] = result.ping_after_ns;
     state.counters["switches"] = static_cast<double>(result.n_switches);
+    state.counters["lost"] = static_cast<double>(result.n_lost);
     state.counters["pinned"] = result.pinned ? 1 : 0;
     state.counters["order"] = order++;
 }

@@ -4,6 +4,7 @@
  * in the ring (CK_RING_PROTOTYPE). It has no batches. Its zero-copy is the producer's only: the
  * consumer copies. ck_ring.h does not compile as C++; here it needs not.
  */
+#include "../producers.h"
 #include "../queue.h"
 
 #include <ck_ring.h>
@@ -80,3 +81,34 @@ static const struct bench_case cases[] = {
 };
 
 BENCH_REGISTER(cases)
+
+/* ---- several producers ----------------------------------------------------------------------- */
+
+/* Inside the call each producer waits for those in front of it. */
+static void *several_prepare(const struct bench_case *self)
+{
+    return bench_own_cpus(self) ? ck_ring_prepare(self) : NULL;
+}
+
+BENCH_INLINE bool several_from(struct ck_ring_queue *queue, unsigned producer,
+                               const struct element_8 *elem)
+{
+    (void)producer;
+    return ck_ring_enqueue_mpsc_of_8(&queue->ring, queue->slots,
+                                     (struct element_8 *)(uintptr_t)elem);
+}
+
+BENCH_INLINE bool several_to(struct ck_ring_queue *queue, struct element_8 *elem)
+{
+    return ck_ring_dequeue_mpsc_of_8(&queue->ring, queue->slots, elem);
+}
+
+PRODUCERS_ONE(several, struct ck_ring_queue, 1)
+PRODUCERS_ONE(several, struct ck_ring_queue, 3)
+
+static const struct bench_case several_cases[] = {
+    PRODUCERS_CASE("one", 1, "ck_ring", several, one, several_prepare, NULL, 8),
+    PRODUCERS_CASE("one", 3, "ck_ring", several, one, several_prepare, NULL, 8),
+};
+
+BENCH_REGISTER(several_cases)

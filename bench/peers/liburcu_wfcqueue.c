@@ -8,6 +8,7 @@
  * is, and walks it.
  */
 #define _LGPL_SOURCE
+#include "../producers.h"
 #include "../queue.h"
 
 #include <urcu/wfcqueue.h>
@@ -221,3 +222,132 @@ static const struct bench_case cases[] = {
 };
 
 BENCH_REGISTER(cases)
+
+/* ---- several producers ----------------------------------------------------------------------- */
+
+/* Each has nodes of its own, and a count of those given back. */
+struct several_producer {
+    BENCH_ALIGNED(BENCH_LINE) uint64_t n_given; /* the consumer's */
+    BENCH_ALIGNED(BENCH_LINE) uint64_t n_enqueued;
+    uint64_t n_back; /* n_given, as seen last */
+    struct node_8 *nodes;
+    uint32_t mask;
+    struct wfcqueue chain;
+};
+
+struct several_queue {
+    struct wfcqueue_queue base; /* the shared queue, and the consumer's own */
+    struct several_producer producers[PRODUCERS_MOST + 1];
+    BENCH_ALIGNED(BENCH_LINE) uint64_t n_taken[PRODUCERS_MOST + 1]; /* the consumer's */
+    uint32_t quarter;                                               /* of a producer's nodes */
+    unsigned n_producers;
+};
+
+static void *several_prepare(const struct bench_case *self)
+{
+    struct several_queue *queue = bench_take(sizeof(*queue), BENCH_LINE);
+    struct bench_case part = *self;
+    queue->n_producers = producers_n(self);
+    part.capacity = queue->n_producers == 1 ? self->capacity : self->capacity / 4;
+    queue->quarter = part.capacity / 4;
+    __cds_wfcq_init(&queue->base.shared.head, &queue->base.shared.tail);
+    __cds_wfcq_init(&queue->base.spliced.head, &queue->base.spliced.tail);
+    for (unsigned i = 0; i < queue->n_producers; i++) {
+        struct several_producer *producer = &queue->producers[i];
+        producer->nodes = node_alloc(&part);
+        producer->mask = part.capacity - 1;
+        __cds_wfcq_init(&producer->chain.head, &producer->chain.tail);
+    }
+    return queue;
+}
+
+BENCH_INLINE uint32_t several_send(struct several_queue *queue, unsigned index,
+                                   const struct element_8 *elems, uint32_t n)
+{
+    struct several_producer *producer = &queue->producers[index];
+    struct wfcqueue *to = n == 1 ? &queue->base.shared : &producer->chain;
+    if (producer->n_enqueued + n - producer->n_back > producer->mask + 1u) {
+        producer->n_back = __atomic_load_n(&producer->n_given, __ATOMIC_ACQUIRE);
+    }
+    if (producer->n_enqueued + n - producer->n_back > producer->mask + 1u) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct node_8 *node = &producer->nodes[producer->n_enqueued++ & producer->mask];
+        cds_wfcq_node_init(&node->link);
+        node->elem = elems[i];
+        (void)cds_wfcq_enqueue(&to->head, &to->tail, &node->link);
+    }
+    if (n != 1) {
+        (void)__cds_wfcq_splice_nonblocking(&queue->base.shared.head, &queue->base.shared.tail,
+                                            &to->head, &to->tail);
+    }
+    return n;
+}
+
+BENCH_INLINE void several_give_back(struct several_queue *queue, unsigned index)
+{
+    uint64_t *n_given = &queue->producers[index].n_given;
+    if (__atomic_load_n(n_given, __ATOMIC_RELAXED) != queue->n_taken[index]) {
+        __atomic_store_n(n_given, queue->n_taken[index], __ATOMIC_RELEASE);
+    }
+}
+
+BENCH_INLINE uint32_t several_receive(struct several_queue *queue, struct element_8 *elems,
+                                      uint32_t n)
+{
+    uint32_t done = 0;
+    for (; done < n; done++) {
+        struct cds_wfcq_node *link = n == 1 ? dequeue(&queue->base) : walk(&queue->base);
+        if (link == NULL) {
+            for (unsigned i = 0; i < queue->n_producers; i++) {
+                several_give_back(queue, i);
+            }
+            break;
+        }
+        elems[done] = caa_container_of(link, struct node_8, link)->elem;
+        unsigned index = producers_of(elems[done].words[0]) & PRODUCERS_MOST;
+        if (++queue->n_taken[index] % queue->quarter == 0) {
+            several_give_back(queue, index);
+        }
+    }
+    return done;
+}
+
+BENCH_INLINE bool several_from(struct several_queue *queue, unsigned producer,
+                               const struct element_8 *elem)
+{
+    return several_send(queue, producer, elem, 1) == 1;
+}
+
+BENCH_INLINE uint32_t several_from_n(struct several_queue *queue, unsigned producer,
+                                     const struct element_8 *elems, uint32_t n)
+{
+    return several_send(queue, producer, elems, n);
+}
+
+BENCH_INLINE bool several_to(struct several_queue *queue, struct element_8 *elem)
+{
+    return several_receive(queue, elem, 1) == 1;
+}
+
+BENCH_INLINE uint32_t several_to_n(struct several_queue *queue, struct element_8 *elems, uint32_t n)
+{
+    return several_receive(queue, elems, n);
+}
+
+PRODUCERS_ONE(several, struct several_queue, 1)
+PRODUCERS_ONE(several, struct several_queue, 3)
+PRODUCERS_BATCH(several, struct several_queue, 1)
+PRODUCERS_BATCH(several, struct several_queue, 3)
+
+#define SEVERAL_CASES(P)                                                                  \
+    PRODUCERS_CASE("one", P, "liburcu-wfcqueue", several, one, several_prepare, NULL, 8), \
+        PRODUCERS_CASE("batch32", P, "liburcu-wfcqueue", several, batch, several_prepare, NULL, 4)
+
+static const struct bench_case several_cases[] = {
+    SEVERAL_CASES(1),
+    SEVERAL_CASES(3),
+};
+
+BENCH_REGISTER(several_cases)

@@ -4,6 +4,7 @@
  * and consumers: here with the one producer's token for both sides, its fastest form, and by the
  * calls that never allocate.
  */
+#include "../producers.h"
 #include "../queue.h"
 
 #include <concurrentqueue/concurrentqueue.h>
@@ -84,3 +85,75 @@ static const struct bench_case cases[] = {
 };
 
 BENCH_REGISTER(cases)
+
+// ---- several producers --------------------------------------------------------------------------
+
+/* A token for each side, the fastest form that serves all producers; room for a ring for each of
+ * them, which is how it counts. */
+struct several_queue {
+    typedef queue_8::queue_type queue_type;
+    struct producer {
+        BENCH_ALIGNED(BENCH_LINE) queue_type::producer_token_t token;
+        explicit producer(queue_type &queue) : token(queue)
+        {
+        }
+    };
+    queue_type queue;
+    struct producer producers[PRODUCERS_MOST];
+    BENCH_ALIGNED(BENCH_LINE) queue_type::consumer_token_t consumer;
+    explicit several_queue(size_t capacity)
+        : queue(capacity, PRODUCERS_MOST, 0), producers{producer(queue), producer(queue),
+                                                        producer(queue)},
+          consumer(queue)
+    {
+    }
+};
+
+static void *several_prepare(const struct bench_case *self)
+{
+    return new several_queue(self->capacity);
+}
+
+static void several_finish(void *state)
+{
+    delete static_cast<several_queue *>(state);
+}
+
+BENCH_INLINE bool several_from(several_queue *queue, unsigned producer,
+                               const struct element_8 *elem)
+{
+    return queue->queue.try_enqueue(queue->producers[producer].token, *elem);
+}
+
+BENCH_INLINE uint32_t several_from_n(several_queue *queue, unsigned producer,
+                                     const struct element_8 *elems, uint32_t n)
+{
+    return queue->queue.try_enqueue_bulk(queue->producers[producer].token, elems, n) ? n : 0;
+}
+
+BENCH_INLINE bool several_to(several_queue *queue, struct element_8 *elem)
+{
+    return queue->queue.try_dequeue(queue->consumer, *elem);
+}
+
+BENCH_INLINE uint32_t several_to_n(several_queue *queue, struct element_8 *elems, uint32_t n)
+{
+    return static_cast<uint32_t>(queue->queue.try_dequeue_bulk(queue->consumer, elems, n));
+}
+
+PRODUCERS_ONE(several, several_queue, 1)
+PRODUCERS_ONE(several, several_queue, 3)
+PRODUCERS_BATCH(several, several_queue, 1)
+PRODUCERS_BATCH(several, several_queue, 3)
+
+#define SEVERAL(ROW, P, LOOP, SLOWER) \
+    PRODUCERS_CASE(ROW, P, "moodycamel-cq", several, LOOP, several_prepare, several_finish, SLOWER)
+
+static const struct bench_case several_cases[] = {
+    SEVERAL("one", 1, one, 8),
+    SEVERAL("one", 3, one, 8),
+    SEVERAL("batch32", 1, batch, 1),
+    SEVERAL("batch32", 3, batch, 1),
+};
+
+BENCH_REGISTER(several_cases)

@@ -3,6 +3,7 @@
  * bench/peers/rte_ring.c - DPDK's ring, of one producer and one consumer, with elements in the ring
  * (rte_ring_elem.h), copying and by its zero-copy calls; compiled with DPDK's own flags.
  */
+#include "../producers.h"
 #include "../queue.h"
 
 #include <sys/types.h>
@@ -100,3 +101,59 @@ static const struct bench_case cases[] = {
 };
 
 BENCH_REGISTER(cases)
+
+/* ---- several producers ----------------------------------------------------------------------- */
+
+/* Its default way for them: inside the call each waits for those in front of it, which is fastest
+ * while every one has a CPU of its own. */
+static void *several_prepare(const struct bench_case *self)
+{
+    if (!bench_own_cpus(self)) {
+        return NULL;
+    }
+    size_t len = sizeof(struct rte_ring) + self->elem_len * self->capacity;
+    struct rte_ring *ring = bench_take(len, BENCH_LINE);
+    bench_require(rte_ring_init(ring, "bench", self->capacity, RING_F_SC_DEQ) == 0,
+                  "rte_ring_init");
+    return ring;
+}
+
+BENCH_INLINE bool several_from(struct rte_ring *ring, unsigned producer,
+                               const struct element_8 *elem)
+{
+    (void)producer;
+    return rte_ring_mp_enqueue_elem(ring, (void *)(uintptr_t)elem, 8) == 0;
+}
+
+BENCH_INLINE uint32_t several_from_n(struct rte_ring *ring, unsigned producer,
+                                     const struct element_8 *elems, uint32_t n)
+{
+    (void)producer;
+    return rte_ring_mp_enqueue_burst_elem(ring, elems, 8, n, NULL);
+}
+
+BENCH_INLINE bool several_to(struct rte_ring *ring, struct element_8 *elem)
+{
+    return rte_ring_pop_8(ring, elem);
+}
+
+BENCH_INLINE uint32_t several_to_n(struct rte_ring *ring, struct element_8 *elems, uint32_t n)
+{
+    return rte_ring_pop_n_8(ring, elems, n);
+}
+
+PRODUCERS_ONE(several, struct rte_ring, 1)
+PRODUCERS_ONE(several, struct rte_ring, 3)
+PRODUCERS_BATCH(several, struct rte_ring, 1)
+PRODUCERS_BATCH(several, struct rte_ring, 3)
+
+#define SEVERAL_CASES(P)                                                          \
+    PRODUCERS_CASE("one", P, "rte_ring", several, one, several_prepare, NULL, 8), \
+        PRODUCERS_CASE("batch32", P, "rte_ring", several, batch, several_prepare, NULL, 2)
+
+static const struct bench_case several_cases[] = {
+    SEVERAL_CASES(1),
+    SEVERAL_CASES(3),
+};
+
+BENCH_REGISTER(several_cases)
