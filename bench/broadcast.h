@@ -25,8 +25,8 @@
  *                  how many it lost meanwhile is counted, and stands beside the time: neither of
  *                  the two says anything without the other.
  *
- * -3 behind a row's name: three readers, which need four CPUs together with the writer (producers.h
- * says what becomes of trials without them).
+ * -3 behind a row's name: three readers, which need four CPUs together with the writer; with fewer,
+ * report.py says that they had none of their own, and flat-out is left out.
  *
  * Readers are the first sides, the writer is the last one.
  */
@@ -49,6 +49,12 @@ struct broadcast {
     uint32_t capacity;
     unsigned n_readers;
 };
+
+/* A writer that waits for nobody, and takes its reader's CPU, leaves it an element in a while. */
+BENCH_INLINE bool broadcast_can(const struct bench_case *self)
+{
+    return self->n_background == 0 || bench_own_cpus(self);
+}
 
 BENCH_INLINE void broadcast_set(struct broadcast *self, const struct bench_case *of)
 {

@@ -15,7 +15,7 @@
  *
  * Everyone has room for 4096 elements, which several lanes share: each of three holds 1024. Three
  * producers and a consumer need four CPUs; with fewer, report.py says that they had none of their
- * own, and gives no verdict.
+ * own, and gives no verdict. Then peers are left out in which one producer waits for another.
  */
 #ifndef CROSSVM_BENCH_PRODUCERS_H
 #define CROSSVM_BENCH_PRODUCERS_H

@@ -7,7 +7,8 @@ Figures are compared within one regime of the machine: trials whose ping-pong be
 belong to one cluster. Trials with involuntary context switches, and those during which the regime
 changed, are counted and left out. Ratios are of medians, with a 95 % bootstrap interval. A goal is
 reached if the whole interval meets it, missed if none of it does, else undecided; and always
-undecided with fewer than 30 trials of ours or of a rival that may be the best.
+undecided with fewer than 30 trials of ours or of a rival that may be the best, or where sides had
+no CPU of their own. The trials of such cases are in a table of their own, with all switches.
 """
 import collections
 import json
@@ -24,12 +25,19 @@ PEERS = ("ck_ring", "rte_ring", "boost-spsc_queue", "moodycamel-rwq", "moodycame
 RAW = ("two-lines",)
 MEMCPY = ("memcpy",)
 SEQLOCK = ("ck_sequence",)
+SEVERAL = ("ck_ring", "rte_ring", "moodycamel-cq")
 SNAPSHOT_LENS = (64, 256, 4096, 65536, 1048576)
 
 MIN_TRIALS = 30
 RESAMPLES = 1000
 SAME_REGIME = 1.25  # the two ping-pongs of a trial differ by less
-TIME_IS_UP = "time is up"  # what the program says of trials that it did not begin
+# What the program says of trials that it did not begin.
+TIME_IS_UP = "time is up"
+TOO_FEW_CPUS = "too few CPUs"
+# Rows without goals that the document shows, too, and those whose figures are rates.
+ROWS_SHOWN = ("producers/", "broadcast/", "exchange/", "pool/")
+RATES = ("spsc/", "producers/", "broadcast/", "pool/", "exchange/")
+TIMES = ("round-trip", "hop")
 
 # Whose median ours is compared with: the best of `rivals` in `row` and `place`. factor: how many
 # times better than it, at least. Peers that are in no Debian package are faster than those here:
@@ -59,6 +67,15 @@ GOALS = [
     Goal("liburcu: 64 B, 32 at a time", "spsc/64B/batch32", LIBURCU, 5.0),
     Goal("liburcu: round trip", "spsc/8B/round-trip", LIBURCU, 2.0),
 ] + [
+    Goal(f"{title}{who[1]}, 8 B", f"producers/8B/{n}p1c/one", peers, factor, debian, ours=who[0])
+    for title, n, who, peers, factor, debian in (
+        ("3 producers: ", 3, ("crossvm-mpsc", "one ring"), SEVERAL + LIBURCU, 2.0, 1.45),
+        ("3 producers: ", 3, ("crossvm-fanin", "lanes"), SEVERAL + LIBURCU, 3.0, 1.45),
+        ("1 of several: ", 1, ("crossvm-mpsc", "one ring"), SEVERAL + LIBURCU, 4.0, 1.2),
+        ("1 of several: ", 1, ("crossvm-fanin", "lanes"), SEVERAL + LIBURCU, 4.0, 1.2),
+        ("liburcu: 3 producers: ", 3, ("crossvm-mpsc", "one ring"), LIBURCU, 2.5, 1.0),
+        ("liburcu: 3 producers: ", 3, ("crossvm-fanin", "lanes"), LIBURCU, 4.0, 1.0))
+] + [
     Goal(f"snapshot {size} B, idle", f"snapshot/{size}B/read-idle", MEMCPY,
          0.80 if size == 64 else 0.98)
     for size in SNAPSHOT_LENS
@@ -78,7 +95,7 @@ GOALS = [
                 "1024B/batch32", "8B/round-trip")
 ]
 
-Trial = collections.namedtuple("Trial", "case ns ping clean")
+Trial = collections.namedtuple("Trial", "case ns ping clean lost")
 Case = collections.namedtuple("Case", "row place who")
 Regime = collections.namedtuple("Regime", "low high median n")
 
@@ -95,7 +112,8 @@ def trial_of(entry):
     before, after = entry["ping_before_ns"], entry["ping_after_ns"]
     steady = max(before, after) < SAME_REGIME * min(before, after)
     return Trial(case_of(entry["name"]), entry["real_time"] / entry["ops"],
-                 math.sqrt(before * after), steady and entry["switches"] == 0)
+                 math.sqrt(before * after), steady and entry["switches"] == 0,
+                 entry.get("lost", 0) / entry["ops"])
 
 
 def read(path):
@@ -104,6 +122,10 @@ def read(path):
         results = json.load(file)
     entries = [entry for entry in results["benchmarks"] if entry["run_type"] == "iteration"
                and entry.get("error_message") != TIME_IS_UP]
+    results["context"]["left_out"] = sorted({
+        entry["name"].split("/iterations:")[0] for entry in entries
+        if entry.get("error_message") == TOO_FEW_CPUS})
+    entries = [entry for entry in entries if entry.get("error_message") != TOO_FEW_CPUS]
     wrong = {f"{entry['name']}: {entry['error_message']}" for entry in entries
              if entry.get("error_occurred")}
     good = [entry for entry in entries if not entry.get("error_occurred")]
@@ -175,7 +197,8 @@ def show_ns(ns):
 
 
 def figure(row, ns):
-    return f"{1e3 / ns:.1f} M/s" if row.startswith("spsc/") and "round-trip" not in row else show_ns(ns)
+    rate = row.startswith(RATES) and not row.endswith(TIMES)
+    return f"{1e3 / ns:.1f} M/s" if rate else show_ns(ns)
 
 
 def rival_cases(goal, measured):
@@ -183,9 +206,11 @@ def rival_cases(goal, measured):
     return [case for case in cases if case in measured]
 
 
-def judge(goal, times, measured):
+def judge(goal, times, measured, unpinned):
     """The goal's line of the table. times: of each case, in ns, in one regime."""
     factor = goal.factor * goal.debian
+    if Case(goal.row, goal.place, goal.ours) in unpinned:
+        return [goal.title, "-", "-", "-", "-", f"{factor:.2f}", "undecided: too few CPUs"]
     ours = times.get(Case(goal.row, goal.place, goal.ours), [])
     rivals = {case.who: times.get(case, []) for case in rival_cases(goal, measured)}
     missing = [who for who, values in [(goal.ours, ours), *rivals.items()] if not values]
@@ -255,22 +280,59 @@ def machine_lines(context, trials, n_cases):
             f"trials    {len(trials)}, {clean} undisturbed (no involuntary switch, one regime)"]
 
 
-def goals_table(goals, times, n_all):
+def goals_table(goals, times, n_all, unpinned):
     head = ["goal", "crossvm", "best rival", "ratio", "95 %", "at least", "verdict"]
     limits = [limit for limit in LIMITS if Case(limit.row, "threads", OURS) in n_all]
-    return table(head, [judge(goal, times, n_all) for goal in goals]
+    return table(head, [judge(goal, times, n_all, unpinned) for goal in goals]
                  + [judge_limit(limit, times) for limit in limits])
+
+
+def spread(values):
+    quarters = statistics.quantiles(values, n=4) if len(values) > 1 else None
+    return f"{quarters[0]:.2f} to {quarters[2]:.2f}" if quarters else "-"
 
 
 def cases_table(times, n_all):
     lines = []
     for case in sorted(times):
-        quarters = statistics.quantiles(times[case], n=4) if len(times[case]) > 1 else None
-        spread = f"{quarters[0]:.2f} to {quarters[2]:.2f}" if quarters else "-"
         ns = statistics.median(times[case])
-        lines.append([case.row, case.place, case.who, f"{ns:.2f}", spread, f"{1e3 / ns:.2f}",
+        lines.append([case.row, case.place, case.who, f"{ns:.2f}", spread(times[case]), f"{1e3 / ns:.2f}",
                       f"{len(times[case])} of {n_all[case]}"])
     return table(["row", "place", "who", "ns", "half of the trials", "M/s", "undisturbed"], lines)
+
+
+def lost_table(trials, n_all, regime=None):
+    """Rows of several producers, broadcasts, exchanges and pools: undisturbed trials of a regime,
+    or, of cases whose sides had no CPU of their own, all of them. lost: elements for one read."""
+    of = collections.defaultdict(list)
+    for trial in trials:
+        if regime is None or (trial.clean and regime.low <= trial.ping <= regime.high):
+            of[trial.case].append(trial)
+    lines = []
+    for case in sorted(of):
+        values = [trial.ns for trial in of[case]]
+        lost = statistics.median(trial.lost for trial in of[case])
+        lines.append([case.row, case.who, figure(case.row, statistics.median(values)),
+                      spread(values), f"{lost:.2f}" if "flat-out" in case.row else "-",
+                      f"{len(values)} of {n_all[case]}"])
+    return table(["row", "who", "median", "half of the trials, ns", "lost", "trials"], lines)
+
+
+def more_tables(regime, trials, n_all, context):
+    """For the document: what goals do not show."""
+    shown = [trial for trial in trials if trial.case.row.startswith(ROWS_SHOWN)]
+    pinned = [trial for trial in shown if trial.case not in context["unpinned"]]
+    others = [trial for trial in shown if trial.case in context["unpinned"]]
+    text = ""
+    if pinned and regime:
+        text += ("**Several producers, broadcasts, exchanges, pools**, in the first of these regimes"
+                 f"\n\n{lost_table(pinned, n_all, regime)}\n")
+    if others:
+        text += ("**The same where sides had no CPU of their own**: all trials, whatever disturbed "
+                 f"them; they say nothing of more CPUs\n\n{lost_table(others, n_all)}\n")
+    if context["left_out"]:
+        text += "Left out, because there are too few CPUs: " + ", ".join(context["left_out"]) + ".\n"
+    return text
 
 
 def times_in(regime, trials):
@@ -289,23 +351,26 @@ def regime_line(regime, times):
 def show(context, trials, wrong, docs):
     n_all = collections.Counter(trial.case for trial in trials)
     goals = [goal for goal in GOALS if applies(goal, n_all)]
+    unpinned = context["unpinned"]
     machine = machine_lines(context, trials, len(n_all))
     print("\n".join(machine) + "\n")
     regimes = sorted(regimes_of(trials), key=lambda regime: -regime.n)
     for regime in regimes:
         times = times_in(regime, trials)
-        print(f"== {regime_line(regime, times)}\n\n{goals_table(goals, times, n_all)}\n"
+        print(f"== {regime_line(regime, times)}\n\n{goals_table(goals, times, n_all, unpinned)}\n"
               f"{cases_table(times, n_all)}")
+    more = more_tables(regimes[0] if regimes else None, trials, n_all, context)
+    print(more)
     for goal in GOALS:
         if goal not in goals:
             print(f"not measured: {goal.title}")
     for name in wrong:
         print(f"FAILED: {name}")
     if docs:
-        tables = "\n".join(f"**R{line[1:]}**\n\n{goals_table(goals, times, n_all)}"
+        tables = "\n".join(f"**R{line[1:]}**\n\n{goals_table(goals, times, n_all, unpinned)}"
                            for line, times in ((regime_line(regime, times_in(regime, trials)),
                                                 times_in(regime, trials)) for regime in regimes))
-        document.write(*docs, times_in(regimes[0], trials), machine, tables)
+        document.write(*docs, times_in(regimes[0], trials), machine, f"{tables}\n{more}")
 
 
 def main():

@@ -21,6 +21,9 @@ static void *stream_prepare(const struct bench_case *self)
         "stream", CROSSVM_KIND_BROADCAST, self->capacity, self->elem_len, PRODUCER, CONSUMER, 0, 0};
     struct stream *stream = bench_take(sizeof(*stream), BENCH_LINE);
     struct part part;
+    if (!broadcast_can(self)) {
+        return NULL;
+    }
     broadcast_set(&stream->common, self);
     part_make(&part, &decl, CROSSVM_READ_ONLY);
     int status = crossvm_broadcast_writer_open(&stream->writer, &part.owner.region, &part.chunk);

@@ -33,6 +33,9 @@ struct check {
 
 static void *check_prepare(const struct bench_case *self)
 {
+    if (!broadcast_can(self)) {
+        return NULL;
+    }
     struct check *check = bench_take(sizeof(*check), BENCH_LINE);
     broadcast_set(&check->common, self);
     check->stride = self->elem_len + HEADER_LEN;

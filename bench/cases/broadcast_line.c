@@ -17,6 +17,9 @@ struct line {
 
 static void *line_prepare(const struct bench_case *self)
 {
+    if (!broadcast_can(self)) {
+        return NULL;
+    }
     struct line *line = bench_take(sizeof(*line), BENCH_LINE);
     broadcast_set(&line->common, self);
     return line;
