@@ -34,10 +34,12 @@ SAME_REGIME = 1.25  # the two ping-pongs of a trial differ by less
 # What the program says of trials that it did not begin.
 TIME_IS_UP = "time is up"
 TOO_FEW_CPUS = "too few CPUs"
-# Rows without goals that the document shows, too, and those whose figures are rates.
+# Rows that the document shows beside the goals; those whose figures are rates, and not; and those
+# in which elements may be lost.
 ROWS_SHOWN = ("producers/", "broadcast/", "exchange/", "pool/")
-RATES = ("spsc/", "producers/", "broadcast/", "pool/", "exchange/")
+RATES = ("spsc/", "producers/", "broadcast/", "exchange/")
 TIMES = ("round-trip", "hop")
+LOSSY = "flat-out"
 
 # Whose median ours is compared with: the best of `rivals` in `row` and `place`. factor: how many
 # times better than it, at least. Peers that are in no Debian package are faster than those here:
@@ -296,42 +298,46 @@ def cases_table(times, n_all):
     lines = []
     for case in sorted(times):
         ns = statistics.median(times[case])
-        lines.append([case.row, case.place, case.who, f"{ns:.2f}", spread(times[case]), f"{1e3 / ns:.2f}",
-                      f"{len(times[case])} of {n_all[case]}"])
+        lines.append([case.row, case.place, case.who, f"{ns:.2f}", spread(times[case]),
+                      f"{1e3 / ns:.2f}", f"{len(times[case])} of {n_all[case]}"])
     return table(["row", "place", "who", "ns", "half of the trials", "M/s", "undisturbed"], lines)
 
 
-def lost_table(trials, n_all, regime=None):
-    """Rows of several producers, broadcasts, exchanges and pools: undisturbed trials of a regime,
-    or, of cases whose sides had no CPU of their own, all of them. lost: elements for one read."""
+def lost_table(trials, n_all):
+    """lost: elements for one that was read."""
     of = collections.defaultdict(list)
     for trial in trials:
-        if regime is None or (trial.clean and regime.low <= trial.ping <= regime.high):
-            of[trial.case].append(trial)
+        of[trial.case].append(trial)
     lines = []
     for case in sorted(of):
         values = [trial.ns for trial in of[case]]
         lost = statistics.median(trial.lost for trial in of[case])
         lines.append([case.row, case.who, figure(case.row, statistics.median(values)),
-                      spread(values), f"{lost:.2f}" if "flat-out" in case.row else "-",
+                      spread(values), f"{lost:.2f}" if LOSSY in case.row else "-",
                       f"{len(values)} of {n_all[case]}"])
     return table(["row", "who", "median", "half of the trials, ns", "lost", "trials"], lines)
 
 
-def more_tables(regime, trials, n_all, context):
-    """For the document: what goals do not show."""
-    shown = [trial for trial in trials if trial.case.row.startswith(ROWS_SHOWN)]
-    pinned = [trial for trial in shown if trial.case not in context["unpinned"]]
-    others = [trial for trial in shown if trial.case in context["unpinned"]]
+def more_tables(regimes, trials, n_all, context, rows):
+    """What the tables of goals and cases do not show: undisturbed trials of the first regime whose
+    row is one of these; all trials of cases whose sides had no CPU of their own, whatever disturbed
+    them; and what was left out."""
+    shown = [trial for trial in trials if any(part in trial.case.row for part in rows)]
+    undisturbed = [trial for trial in shown
+                   if trial.case not in context["unpinned"] and trial.clean
+                   and regimes[0].low <= trial.ping <= regimes[0].high]
+    crowded = [trial for trial in trials if trial.case in context["unpinned"]
+               and trial.case.row.startswith(ROWS_SHOWN)]
     text = ""
-    if pinned and regime:
-        text += ("**Several producers, broadcasts, exchanges, pools**, in the first of these regimes"
-                 f"\n\n{lost_table(pinned, n_all, regime)}\n")
-    if others:
-        text += ("**The same where sides had no CPU of their own**: all trials, whatever disturbed "
-                 f"them; they say nothing of more CPUs\n\n{lost_table(others, n_all)}\n")
+    if undisturbed:
+        text += f"**Other rows, in the first regime**\n\n{lost_table(undisturbed, n_all)}\n"
+    if crowded:
+        text += ("**Sides without a CPU of their own**: all trials, also disturbed ones. Not "
+                 "pinned, they say\nnothing of a machine with more CPUs.\n\n"
+                 f"{lost_table(crowded, n_all)}\n")
     if context["left_out"]:
-        text += "Left out, because there are too few CPUs: " + ", ".join(context["left_out"]) + ".\n"
+        text += "Left out, because there are too few CPUs:\n\n"
+        text += "".join(f"- {name}\n" for name in context["left_out"]) + "\n"
     return text
 
 
@@ -359,8 +365,7 @@ def show(context, trials, wrong, docs):
         times = times_in(regime, trials)
         print(f"== {regime_line(regime, times)}\n\n{goals_table(goals, times, n_all, unpinned)}\n"
               f"{cases_table(times, n_all)}")
-    more = more_tables(regimes[0] if regimes else None, trials, n_all, context)
-    print(more)
+    print(more_tables(regimes, trials, n_all, context, (LOSSY,)), end="")
     for goal in GOALS:
         if goal not in goals:
             print(f"not measured: {goal.title}")
@@ -370,7 +375,9 @@ def show(context, trials, wrong, docs):
         tables = "\n".join(f"**R{line[1:]}**\n\n{goals_table(goals, times, n_all, unpinned)}"
                            for line, times in ((regime_line(regime, times_in(regime, trials)),
                                                 times_in(regime, trials)) for regime in regimes))
-        document.write(*docs, times_in(regimes[0], trials), machine, f"{tables}\n{more}")
+        more = more_tables(regimes, trials, n_all, context, ROWS_SHOWN)
+        tables = f"{tables}\n{more}".rstrip("\n") + "\n"
+        document.write(*docs, times_in(regimes[0], trials), machine, tables)
 
 
 def main():

@@ -152,8 +152,8 @@ PRODUCERS_BATCH(several, several_queue, 3)
 static const struct bench_case several_cases[] = {
     SEVERAL("one", 1, one, 8),
     SEVERAL("one", 3, one, 8),
-    SEVERAL("batch32", 1, batch, 1),
-    SEVERAL("batch32", 3, batch, 1),
+    SEVERAL("batch32", 1, batch, 2),
+    SEVERAL("batch32", 3, batch, 4),
 };
 
 BENCH_REGISTER(several_cases)
