@@ -17,7 +17,7 @@ enum {
     CAPACITY = 8,
     ELEM_LEN = 24,
     N_WRITERS = 3,
-    N_KILLS = 120,
+    N_KILLS = 60,
     UNDERTAKER = 4 /* the id of whoever buries */
 };
 

@@ -10,8 +10,8 @@
 enum {
     N = 12,
     LEN = 200,
-    N_KILLS = 120,
-    N_ENOUGH = 10000,
+    N_KILLS = 40,
+    N_ENOUGH = 3000,
     MOST_KEPT = 4
 };
 
