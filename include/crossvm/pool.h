@@ -257,6 +257,12 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pool_reader_open(struct crossvm_poo
     return CROSSVM_OK;
 }
 
+CROSSVM_INLINE void crossvm_i_pool_counted(struct crossvm_pool_reader *reader)
+{
+    reader->count++;
+    CROSSVM_STORE_RELEASE(pool_count, &reader->own->count, reader->count);
+}
+
 /* Opens the reader's own part, the first time or after a restart. region: that part's, which may be
  * another than the pool's. Role: the reader, alone. Wait-free. Trust: own old words are believed:
  * each says only which content was given back.
@@ -282,11 +288,11 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pool_reader_bind(struct crossvm_poo
         status = CROSSVM_OK;
     }
     if (status == CROSSVM_OK) {
-        /* A death between a word and its count: the owner looks once more. */
-        reader->count = crossvm_load_relaxed(&own->count) + 1;
-        CROSSVM_STORE_RELEASE(pool_count, &own->count, reader->count);
         reader->own = own;
         reader->own_epoch = chunk->generation;
+        reader->count = crossvm_load_relaxed(&own->count);
+        /* A death between a word and its count: the owner looks once more. */
+        crossvm_i_pool_counted(reader);
     }
     return status;
 }
@@ -438,12 +444,6 @@ CROSSVM_INLINE void crossvm_i_pool_return(struct crossvm_pool_reader *reader, ui
                                           uint32_t generation)
 {
     CROSSVM_STORE_RELEASE(pool_return, crossvm_i_pool_own_word(reader->own, number), generation);
-}
-
-CROSSVM_INLINE void crossvm_i_pool_counted(struct crossvm_pool_reader *reader)
-{
-    reader->count++;
-    CROSSVM_STORE_RELEASE(pool_count, &reader->own->count, reader->count);
 }
 
 /* Whether anything may be given back. OK; NOT_YET; STALE. */

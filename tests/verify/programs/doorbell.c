@@ -31,6 +31,7 @@
 #define crossvm_posix_now()          system_now
 #define crossvm_i_posix_timespec(ns) system_time(ns)
 #define crossvm_i_posix_notify_now   system_clock
+#define crossvm_i_posix_rest         NULL
 #define syscall(number, word, op, value, ...) \
     ((op) == FUTEX_WAKE ? system_wake() : system_wait((word), (value)))
 
