@@ -36,7 +36,7 @@ COMMON_FLAGS = ["-std=c11", "-ffreestanding", "-fno-pic"]
 GROUPS = [
     ("names of statuses and rules", "crossvm_(status_family|status_name|rule_name)"),
     ("pause, prefetch, barrier", "crossvm_(cpu_pause|cpu_prefetch|system_barrier)"),
-    ("shared words", "crossvm_(load|store)_(relaxed|pair)"),
+    ("shared words", "crossvm_((load|store)_(relaxed|pair)|cas_relaxed)"),
     ("copies that may race", "crossvm_copy_(in|out)(_strict)?"),
     ("copies of what is one's own", "crossvm_copy_(put|take|zero)"),
     ("copies for uncached mappings", "crossvm_copy_(in|out|zero)_device"),
@@ -88,7 +88,7 @@ GROUPS = [
     ("exchange, producer: send", "crossvm_exchange_tx_(reserve|commit|push)"),
     ("exchange, producer: take back", "crossvm_exchange_tx_(peek|release|take|answered|unanswered)"),
     ("exchange, producer: arm", "crossvm_exchange_tx_arm"),
-    ("exchange, client: answer", "crossvm_exchange_rx_(peek|commit|get|answer)"),
+    ("exchange, client: answer", "crossvm_exchange_rx_(peek|commit|get|answer|kick)"),
     ("fan-in: add, remove", "crossvm_fanin_(init|add|remove)"),
     ("fan-in: pop", "crossvm_fanin_pop"),
     ("fan-in: pop many, peek, release", "crossvm_fanin_(pop_n|peek|release|served)"),
