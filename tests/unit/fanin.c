@@ -476,7 +476,7 @@ static void the_next_one_in_a_place_begins_anew(void)
 
 static void what_cannot_be_added_is_refused(void)
 {
-    struct crossvm_spsc_rx other = {0};
+    static struct crossvm_spsc_rx other;
     struct fanin_element element;
     uint32_t place = 77;
     uint32_t from = N_INPUTS;
