@@ -18,7 +18,9 @@
 
 #include "mpsc.h"
 
+#if !defined(MISTAKEN)
 static MODEL_STATE atomic_int dead;
+#endif
 static MODEL_STATE bool claimed;
 static MODEL_STATE bool in_time;
 
