@@ -220,7 +220,8 @@ CROSSVM_INLINE int crossvm_i_fanin_look_closely(struct crossvm_fanin *fanin)
     }
     fanin->turn = fanin->closely;
     fanin->credit = 0;
-    return crossvm_i_fanin_failed(input, crossvm_i_spsc_rx_stale(queue));
+    int status = crossvm_i_fanin_failed(input, crossvm_i_spsc_rx_stale(queue));
+    return status == 0 ? CROSSVM_EMPTY : status;
 }
 
 /* Finds an input with elements, in at most one round: their number, now in hand; EMPTY; or a

@@ -367,6 +367,59 @@ static void an_input_that_is_opened_anew_in_its_turn_begins_anew(void)
     }
 }
 
+/* Nothing is stored into an own part that is another chunk's by now. */
+static void what_was_held_back_is_not_published_into_a_renewed_part(void)
+{
+    uint32_t from = N_INPUTS;
+    fanin_up(1);
+    fanin_feed(0, CAPACITY);
+    CHECK_EQ(fanin_take(FANIN_POP, 1, &from), 1);
+    REQUIRE(crossvm_region_owner_renew(&queues[0].b.owner, &queues[0].rx_chunk) == CROSSVM_OK);
+    crossvm_store_relaxed(&queue_rx_words(&queues[0])->line.index, 77);
+    CHECK_EQ(crossvm_fanin_remove(&fanin, 0), CROSSVM_OK);
+    CHECK_EQ(crossvm_load_relaxed(&queue_rx_words(&queues[0])->line.index), 77);
+    fanin_down(1);
+}
+
+/* It was passed over as long as it was not linked; that it cannot be is told. */
+static void an_input_that_fails_as_it_is_linked_is_told(void)
+{
+    struct fanin_element element;
+    uint32_t from = N_INPUTS;
+    fanin_queues_up(0, usual);
+    queue_make(&queues[0], CAPACITY, sizeof(element), usual);
+    REQUIRE(queue_rx_open(&queues[0], CAPACITY, sizeof(element)) == CROSSVM_OK);
+    REQUIRE(queue_tx_open(&queues[0], 0) == CROSSVM_OK);
+    REQUIRE(queue_tx_link(&queues[0]) == CROSSVM_NOT_YET);
+    fanin_add(0, 1);
+    CHECK_EQ(crossvm_fanin_pop(&fanin, &element, &from), CROSSVM_EMPTY);
+    break_input(0);
+    CHECK_EQ(queue_rx_link(&queues[0]), CROSSVM_CORRUPT);
+    CHECK_EQ(crossvm_fanin_pop(&fanin, &element, &from), CROSSVM_CORRUPT);
+    CHECK_EQ(from, 0);
+    CHECK_EQ(crossvm_fanin_pop(&fanin, &element, &from), CROSSVM_EMPTY);
+    fanin_down(1);
+}
+
+/* Left out, because its elements are too long, and renewed then: nothing more is told, and nobody
+ * has anything. */
+static void an_input_that_is_left_out_and_renewed_is_told_no_more(void)
+{
+    for (int mode = 0; mode < N_FANIN_MODES; mode++) {
+        uint32_t from = N_INPUTS;
+        fanin_queues_up(1, usual);
+        REQUIRE(crossvm_fanin_init(&fanin, inputs, 1, 64) == CROSSVM_OK);
+        fanin_add(0, 1);
+        fanin.elem_len = 4;
+        CHECK_EQ(fanin_take((enum fanin_mode)mode, 1, &from), CROSSVM_MISMATCH);
+        renew_tx(&queues[0]);
+        for (int k = 0; k < 3; k++) {
+            CHECK_EQ(fanin_take((enum fanin_mode)mode, 1, &from), CROSSVM_EMPTY);
+        }
+        fanin_down(1);
+    }
+}
+
 /* Mended, and broken again before anybody looked: told again. */
 static void a_second_failure_is_told_again(void)
 {
@@ -686,6 +739,9 @@ int main(void)
     CASE(a_part_that_goes_in_mid_turn_is_told_once_and_left_alone);
     CASE(a_part_that_is_renewed_unused_is_told);
     CASE(an_input_that_is_opened_anew_in_its_turn_begins_anew);
+    CASE(what_was_held_back_is_not_published_into_a_renewed_part);
+    CASE(an_input_that_fails_as_it_is_linked_is_told);
+    CASE(an_input_that_is_left_out_and_renewed_is_told_no_more);
     CASE(a_second_failure_is_told_again);
     CASE(an_input_that_was_mended_is_served_again);
     CASE(a_queue_that_is_not_linked_yet_is_passed_over_without_a_look);

@@ -558,7 +558,9 @@ static void a_want_that_cannot_be_is_told(void)
     sources[0].want = 0;
     sources[1].want = CAPACITY + 1;
     sources[4].want = 0;
-    CHECK_EQ(crossvm_waitset_wait(&set, 5000), 3);
+    sources[5].want = 0x80000000u;
+    CHECK_EQ(crossvm_waitset_wait(&set, 5000), 4);
+    CHECK_EQ(sources[5].ready, CROSSVM_INVALID);
     CHECK_EQ(sources[0].ready, CROSSVM_INVALID);
     CHECK_EQ(sources[1].ready, CROSSVM_INVALID);
     CHECK_EQ(sources[4].ready, CROSSVM_INVALID);
@@ -623,9 +625,10 @@ static struct {
     unsigned n_nudges;
 } own;
 
-static int own_look(void *object)
+static int own_look(void *object, uint32_t want)
 {
     (void)object;
+    CHECK_EQ(want, 3);
     unsigned n = own.n_looks < 3 ? own.n_looks : 3;
     own.n_looks++;
     return own.looks[n];
@@ -742,6 +745,30 @@ static void rings_that_bring_something_are_no_storm(void)
     down();
 }
 
+/* A hostile writer's version comes and goes, below the watermark, and rings each time. */
+static void come_and_go(unsigned n)
+{
+    struct crossvm_slots_shm *words = (struct crossvm_slots_shm *)(void *)crossvm_i_control(
+        &state.region.owner.region, &state.chunk);
+    crossvm_store_relaxed(&words->latest, n % 3);
+}
+
+static void what_comes_and_goes_is_a_storm_all_the_same(void)
+{
+    const uint64_t long_ns = 10000 * (uint64_t)MS;
+    for (uint64_t delay_ns = 0; delay_ns <= long_ns; delay_ns += long_ns) {
+        up(1, 0);
+        sources[4].want = 20;
+        sources[4].delay_ns = delay_ns;
+        script.alarm = true;
+        script.sleep = come_and_go;
+        int n_ready = crossvm_waitset_wait(&set, 1000 + 100 * (uint64_t)CROSSVM_NOTIFY_REST_NS);
+        CHECK(n_ready == CROSSVM_TIMEOUT || n_ready == 1);
+        CHECK(script.n_waits <= 4 * CROSSVM_NOTIFY_VAIN + 100);
+        down();
+    }
+}
+
 static void give_in_a_storm(unsigned n)
 {
     if (n == CROSSVM_NOTIFY_VAIN + 3) {
@@ -826,6 +853,7 @@ int main(void)
     CASE(a_source_that_has_failed_nudges_nobody);
     CASE(a_storm_of_rings_costs_bounded_work);
     CASE(rings_that_bring_something_are_no_storm);
+    CASE(what_comes_and_goes_is_a_storm_all_the_same);
     CASE(what_comes_in_a_storm_is_seen_after_the_next_rest);
     CASE(polling_alone_sees_the_same);
     return check_done();

@@ -54,6 +54,18 @@ static void what_is_there_is_ready(void)
     mpsc_drop(&ring);
 }
 
+/* A full ring is not counted to its end by whoever wants one element. */
+static void no_more_are_counted_than_are_wanted(void)
+{
+    up(2, 0);
+    for (int k = 0; k < CAPACITY; k++) {
+        (void)give(1);
+    }
+    CHECK_EQ(crossvm_waitset_wait(&set, CROSSVM_NO_DEADLINE), 1);
+    CHECK_EQ(source.ready, 2);
+    mpsc_drop(&ring);
+}
+
 static void give_three(unsigned n)
 {
     CHECK_EQ(n, 1);
@@ -139,9 +151,10 @@ static void a_ring_that_is_renewed_is_told_once(void)
  * rest. */
 static unsigned n_arms;
 
-static int nothing_there(void *object)
+static int nothing_there(void *object, uint32_t want)
 {
     (void)object;
+    (void)want;
     return 0;
 }
 
@@ -172,6 +185,7 @@ int main(void)
 {
     test_guard();
     CASE(what_is_there_is_ready);
+    CASE(no_more_are_counted_than_are_wanted);
     CASE(the_watermark_rings);
     CASE(one_below_the_watermark_is_ready_after_the_delay);
     CASE(as_many_as_can_come_are_enough);

@@ -32,8 +32,8 @@ CROSSVM_EXTERN_C_BEGIN
 /* What a kind of source can do; a program can have kinds of its own. None may block. How much is
  * there may become less only by the waiter's own doing. */
 struct crossvm_waitset_ops {
-    /* How much is there: 0 and up, or a status. */
-    int (*look)(void *object);
+    /* How much is there, 0 and up; no more than `want` need be counted. Or a status. */
+    int (*look)(void *object, uint32_t want);
     /* Asks to be rung when `want` are there, a full fence behind it, and looks again. delay_ns: as
      * crossvm_spsc_rx_arm. 0 armed; 1 not armed, look: they are there, or as many as can come; a
      * status. */
@@ -84,8 +84,9 @@ struct crossvm_waitset_broadcast {
 
 /* ---- kinds of sources ---------------------------------------------------------------------- */
 
-CROSSVM_INLINE int crossvm_i_waitset_rx_look(void *object)
+CROSSVM_INLINE int crossvm_i_waitset_rx_look(void *object, uint32_t want)
 {
+    (void)want;
     return crossvm_spsc_rx_fill((struct crossvm_spsc_rx *)object);
 }
 
@@ -109,8 +110,9 @@ CROSSVM_INLINE bool crossvm_i_waitset_rx_peer_waits(void *object)
     return crossvm_wake_peer_waits(&((struct crossvm_spsc_rx *)object)->kick);
 }
 
-CROSSVM_INLINE int crossvm_i_waitset_tx_look(void *object)
+CROSSVM_INLINE int crossvm_i_waitset_tx_look(void *object, uint32_t want)
 {
+    (void)want;
     return crossvm_spsc_tx_free((struct crossvm_spsc_tx *)object);
 }
 
@@ -135,8 +137,9 @@ CROSSVM_INLINE bool crossvm_i_waitset_tx_peer_waits(void *object)
     return crossvm_wake_peer_waits(&((struct crossvm_spsc_tx *)object)->kick);
 }
 
-CROSSVM_INLINE int crossvm_i_waitset_answers_look(void *object)
+CROSSVM_INLINE int crossvm_i_waitset_answers_look(void *object, uint32_t want)
 {
+    (void)want;
     return crossvm_exchange_tx_answered((struct crossvm_exchange_tx *)object);
 }
 
@@ -162,9 +165,11 @@ CROSSVM_INLINE bool crossvm_i_waitset_answers_peer_waits(void *object)
     return crossvm_wake_peer_waits(&((struct crossvm_exchange_tx *)object)->queue.kick);
 }
 
-CROSSVM_INLINE int crossvm_i_waitset_ring_look(void *object)
+/* Each element is a slot to be looked at: no more of them than are wanted. */
+CROSSVM_INLINE int crossvm_i_waitset_ring_look(void *object, uint32_t want)
 {
-    return crossvm_mpsc_rx_fill((struct crossvm_mpsc_rx *)object);
+    uint32_t end;
+    return crossvm_i_mpsc_rx_count((struct crossvm_mpsc_rx *)object, want, &end);
 }
 
 CROSSVM_INLINE int crossvm_i_waitset_ring_arm(void *object, uint32_t want, uint64_t delay_ns)
@@ -194,8 +199,9 @@ CROSSVM_INLINE void crossvm_i_waitset_wake_never(const struct crossvm_wake_waite
     }
 }
 
-CROSSVM_INLINE int crossvm_i_waitset_snapshot_look(void *object)
+CROSSVM_INLINE int crossvm_i_waitset_snapshot_look(void *object, uint32_t want)
 {
+    (void)want;
     return crossvm_snapshot_reader_newer(((struct crossvm_waitset_snapshot *)object)->reader);
 }
 
@@ -211,8 +217,9 @@ CROSSVM_INLINE void crossvm_i_waitset_snapshot_disarm(void *object)
     crossvm_i_waitset_wake_never(((struct crossvm_waitset_snapshot *)object)->waiter);
 }
 
-CROSSVM_INLINE int crossvm_i_waitset_broadcast_look(void *object)
+CROSSVM_INLINE int crossvm_i_waitset_broadcast_look(void *object, uint32_t want)
 {
+    (void)want;
     return crossvm_broadcast_reader_newer(((struct crossvm_waitset_broadcast *)object)->reader);
 }
 
@@ -298,7 +305,8 @@ CROSSVM_INLINE void crossvm_waitset_watch_answers(struct crossvm_waitset_source 
     crossvm_waitset_watch(source, &ops, exchange, bell, want, delay_ns);
 }
 
-/* Elements of a ring with several writers. want: 1 to the capacity. Role: the consumer. */
+/* Elements of a ring with several writers. want: 1 to the capacity; no more are counted. Role: the
+ * consumer. */
 CROSSVM_INLINE void crossvm_waitset_watch_ring(struct crossvm_waitset_source *source,
                                                struct crossvm_mpsc_rx *ring, uint32_t want,
                                                uint64_t delay_ns)
@@ -339,12 +347,6 @@ CROSSVM_INLINE void crossvm_waitset_watch_broadcast(struct crossvm_waitset_sourc
 
 /* ---- waiting ------------------------------------------------------------------------------- */
 
-/* When a delay that begins now is over. */
-CROSSVM_INLINE uint64_t crossvm_i_waitset_after(uint64_t now_ns, uint64_t delay_ns)
-{
-    return delay_ns > UINT64_MAX - now_ns ? UINT64_MAX : now_ns + delay_ns;
-}
-
 /* A source answered `there`: whether it is ready. stuck: its peer waits for us, too. */
 CROSSVM_INLINE bool crossvm_i_waitset_judge(struct crossvm_waitset_source *source, int there,
                                             bool stuck, uint64_t now_ns, uint64_t deadline_ns)
@@ -358,7 +360,7 @@ CROSSVM_INLINE bool crossvm_i_waitset_judge(struct crossvm_waitset_source *sourc
     }
     source->failed = 0;
     if (there > 0 && source->delay_ns != 0 && source->until_ns == 0) {
-        source->until_ns = crossvm_i_waitset_after(now_ns, source->delay_ns);
+        source->until_ns = crossvm_i_pipe_until(now_ns, source->delay_ns, CROSSVM_NO_DEADLINE);
     }
     bool over = now_ns >= deadline_ns || (source->until_ns != 0 && now_ns >= source->until_ns);
     bool enough = there > 0 && ((uint32_t)there >= source->want || over || stuck);
@@ -391,7 +393,7 @@ CROSSVM_INLINE int crossvm_i_waitset_arm(struct crossvm_waitset_source *source, 
             return crossvm_i_waitset_arm_failed(source, armed) ? 1 : 0;
         }
         source->arm_failed = 0;
-        int there = source->ops->look(source->object);
+        int there = source->ops->look(source->object, source->want);
         bool stuck = there > 0 &&
                      ((begun && armed == 1) || (woken && source->ops->peer_waits(source->object)));
         if (crossvm_i_waitset_judge(source, there, stuck, now_ns, deadline_ns)) {
@@ -429,7 +431,7 @@ CROSSVM_INLINE int crossvm_i_waitset_look(struct crossvm_waitset *set, uint64_t 
     int n_ready = 0;
     for (uint32_t i = 0; i < set->n_sources; i++) {
         struct crossvm_waitset_source *source = &set->sources[i];
-        int there = source->ops->look(source->object);
+        int there = source->ops->look(source->object, source->want);
         n_ready += crossvm_i_waitset_judge(source, there, false, now_ns, deadline_ns) ? 1 : 0;
     }
     return n_ready;
@@ -472,13 +474,12 @@ CROSSVM_INLINE void crossvm_i_waitset_disarm(struct crossvm_waitset *set)
     }
 }
 
-/* Changes whenever a source has got more, or a delay has begun or ended. */
+/* Grows when a source has got more; less than all watermarks together. */
 CROSSVM_INLINE uint64_t crossvm_i_waitset_sum(const struct crossvm_waitset *set)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < set->n_sources; i++) {
         sum += (uint32_t)set->sources[i].there;
-        sum += set->sources[i].until_ns;
     }
     return sum;
 }
@@ -504,7 +505,7 @@ CROSSVM_INLINE void crossvm_waitset_init(struct crossvm_waitset *set,
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_waitset_wait(struct crossvm_waitset *set,
                                                           uint64_t deadline_ns)
 {
-    uint64_t sum = 0;
+    uint64_t most = 0;
     uint32_t n_vain = 0;
     bool woken = false;
     for (;;) {
@@ -519,9 +520,10 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_waitset_wait(struct crossvm_waitset
         }
         n_ready = crossvm_i_waitset_prepare(set, woken, n_vain, now_ns, &until_ns);
         int status = CROSSVM_OK;
-        uint64_t before = sum;
-        sum = crossvm_i_waitset_sum(set);
-        n_vain = sum != before ? 0 : n_vain;
+        /* More than ever before: not in vain. What comes and goes is no such thing. */
+        uint64_t sum = crossvm_i_waitset_sum(set);
+        n_vain = sum > most ? 0 : n_vain;
+        most = sum > most ? sum : most;
         if (n_ready == 0) {
             status = crossvm_notify_wait_again(set->notify, set->vector, until_ns, n_vain);
         }
