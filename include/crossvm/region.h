@@ -195,33 +195,48 @@ CROSSVM_INLINE bool crossvm_i_need_one(uint32_t kind, uint64_t len, uint64_t *ne
     return len == 0 && (is_rx || kind == CROSSVM_KIND_WAKE);
 }
 
+/* A kind of which a chunk holds n things, each in a slot of its own. */
+CROSSVM_INLINE bool crossvm_i_need_slots(uint32_t kind, uint32_t n, uint64_t len, uint64_t *need)
+{
+    *need = CROSSVM_LINE + crossvm_i_multiply64(crossvm_i_slot_stride(len), n);
+    if (kind == CROSSVM_KIND_POOL) {
+        return n <= CROSSVM_ELEMENTS_MAX && len >= 1 && len <= CROSSVM_PAYLOAD_MAX;
+    }
+    return crossvm_i_geometry_slots(n, len);
+}
+
+/* A kind of which a chunk holds a ring of n elements. */
+CROSSVM_INLINE bool crossvm_i_need_ring(uint32_t kind, uint32_t n, uint64_t len, uint64_t *need)
+{
+    uint64_t control = CROSSVM_SPSC_CONTROL_LEN;
+    uint64_t stride = crossvm_i_spsc_stride(len);
+    if (kind == CROSSVM_KIND_MPSC_TX) {
+        control = CROSSVM_LINE;
+        stride = crossvm_i_mpsc_stride(len);
+    }
+    *need = control + crossvm_i_multiply64(stride, n);
+    return crossvm_i_geometry_elements(n, len) && stride <= CROSSVM_PAYLOAD_MAX;
+}
+
 /* A kind of which a chunk holds n things. */
 CROSSVM_INLINE bool crossvm_i_need_n(uint32_t kind, uint32_t n, uint64_t len, uint64_t *need)
 {
-    if (kind == CROSSVM_KIND_SNAPSHOT || kind == CROSSVM_KIND_BROADCAST) {
-        *need = CROSSVM_LINE + crossvm_i_multiply64(crossvm_i_slot_stride(len), n);
-        return crossvm_i_geometry_slots(n, len);
+    if (kind == CROSSVM_KIND_SNAPSHOT || kind == CROSSVM_KIND_BROADCAST ||
+        kind == CROSSVM_KIND_POOL) {
+        return crossvm_i_need_slots(kind, n, len, need);
     }
-    if (kind == CROSSVM_KIND_POOL) {
-        *need = CROSSVM_LINE + crossvm_i_multiply64(crossvm_i_slot_stride(len), n);
-        return n <= CROSSVM_ELEMENTS_MAX && len >= 1 && len <= CROSSVM_PAYLOAD_MAX;
+    if (kind == CROSSVM_KIND_DOORBELL) {
+        *need = CROSSVM_LINE + (uint64_t)n * CROSSVM_LINE;
+        return n <= CROSSVM_DOORBELL_MAX && len == 0;
     }
-    if (kind == CROSSVM_KIND_POOL_LENT || kind == CROSSVM_KIND_POOL_RETURNS) {
+    if (kind >= CROSSVM_KIND_POOL_LENT) {
         *need = CROSSVM_LINE + (uint64_t)n * 4;
         return n <= CROSSVM_ELEMENTS_MAX && len == 0;
     }
-    bool is_exchange = kind >= CROSSVM_KIND_EXCHANGE_TX && kind <= CROSSVM_KIND_EXCHANGE_RX;
-    if (kind == CROSSVM_KIND_SPSC_TX || is_exchange) {
-        *need = CROSSVM_SPSC_CONTROL_LEN + crossvm_i_multiply64(crossvm_i_spsc_stride(len), n);
-        return crossvm_i_geometry_elements(n, len);
-    }
-    if (kind == CROSSVM_KIND_MPSC_TX) {
-        *need = CROSSVM_LINE + crossvm_i_multiply64(crossvm_i_mpsc_stride(len), n);
-        return crossvm_i_geometry_elements(n, len) &&
-               crossvm_i_mpsc_stride(len) <= CROSSVM_PAYLOAD_MAX;
-    }
-    *need = CROSSVM_LINE + (uint64_t)n * CROSSVM_LINE;
-    return kind == CROSSVM_KIND_DOORBELL && n <= CROSSVM_DOORBELL_MAX && len == 0;
+    bool is_ring = kind == CROSSVM_KIND_SPSC_TX || kind == CROSSVM_KIND_EXCHANGE_TX ||
+                   kind == CROSSVM_KIND_EXCHANGE_TX_SHARED || kind == CROSSVM_KIND_EXCHANGE_RX ||
+                   kind == CROSSVM_KIND_MPSC_TX;
+    return is_ring && crossvm_i_need_ring(kind, n, len, need);
 }
 
 /* Bytes that a chunk needs, before rounding to the granule. kind, n, len: as in struct
