@@ -2,6 +2,7 @@
 """What run.py and evidence.py share: the list of jobs, the ends of the edges, the model checker, and
 what it found, as a file."""
 import dataclasses
+import functools
 import hashlib
 import os
 import pathlib
@@ -196,13 +197,30 @@ def genmc(source, include, job, model, mutant=None):
 # ---- what was found ----------------------------------------------------------------------------
 
 
-def code_hash(path):
-    """Of a C file the code alone: comments gone, white space folded within lines."""
+def plain(path, text):
+    """Of a C text the code alone: comments gone, white space folded within lines."""
+    if path.suffix not in (".h", ".c"):
+        return text
+    lines = common.without_only_comments(text).splitlines()
+    return "\n".join(" ".join(line.split()) for line in lines if line.strip())
+
+
+@functools.lru_cache(maxsize=None)
+def parts_of(path):
+    """The code of a file by the name of its function; what stands between them is called \"\". Only
+    a header of the library comes apart."""
     text = path.read_text(encoding="utf-8")
-    if path.suffix in (".h", ".c"):
-        lines = common.without_only_comments(text).splitlines()
-        text = "\n".join(" ".join(line.split()) for line in lines if line.strip())
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    parts = {"": plain(path, text)}
+    if "include" not in path.parts:
+        return parts
+    lines = text.split("\n")
+    for function in common.functions(text):
+        mine = slice(function.line - 1, function.last_line)
+        code = plain(path, "\n".join(lines[mine]))
+        parts[function.name] = parts.get(function.name, "") + code
+        lines[mine] = [""] * (mine.stop - mine.start)
+    parts[""] = plain(path, "\n".join(lines))
+    return parts
 
 
 def includes_of(source, name, seen=None):
@@ -221,16 +239,36 @@ def includes_of(source, name, seen=None):
     return seen
 
 
-def code_of(source, job):
-    """What a job's result depends on."""
-    return sorted(includes_of(source, f"tests/verify/programs/{job.program}")
-                  | {"tests/verify/programs/prelude.h", *SCRIPTS})
+@functools.lru_cache(maxsize=None)
+def code_of(source, program):
+    """What a result of a program depends on: (file, function) pairs and the code of each. Of a
+    header that is what stands between its functions, and each function that somebody in here
+    names; one that nobody names cannot change what is checked."""
+    names = includes_of(source, f"tests/verify/programs/{program}")
+    parts = {name: parts_of(source / name)
+             for name in names | {"tests/verify/programs/prelude.h", *SCRIPTS}}
+    reached = {}
+    waiting = [(name, "") for name in parts]
+    while waiting:
+        name, function = waiting.pop()
+        reached[name, function] = parts[name][function]
+        words = set() if name in SCRIPTS else set(re.findall(r"\w+", reached[name, function]))
+        waiting += {(other, word) for other in parts for word in words & parts[other].keys()
+                    } - reached.keys() - set(waiting)
+    return reached
 
 
 def hashes(source, jobs):
-    names = sorted({name for program in {job.program: job for job in jobs}.values()
-                    for name in code_of(source, program)})
-    return {name: code_hash(source / name) for name in names}
+    """Of all that any result depends on, by a name that bears no blank."""
+    code = {}
+    for program in {job.program for job in jobs}:
+        code.update(code_of(source, program))
+    return {name_of(part): hashlib.sha256(text.encode()).hexdigest()[:16]
+            for part, text in code.items()}
+
+
+def name_of(part):
+    return ":".join(word for word in part if word)
 
 
 class Evidence:
@@ -238,7 +276,7 @@ class Evidence:
 
     def __init__(self):
         self.tool = ""
-        self.code = {}  # name: hash
+        self.code = {}  # file or file:function: hash
         self.jobs = {}  # (model, job as text): Result
         self.mutants = {}  # pair as text: (job as text, why)
 

@@ -4,8 +4,8 @@
 
     evidence.py SOURCE_DIR [--write]
 
-What was recorded counts for exactly the code that it was recorded for: another hash of a header, a
-program or a script fails. Each job passes (those of the group "limit" fail), and each end of each
+What was recorded counts for exactly the code that it was recorded for: another hash of a program, a
+script, a function that a program reaches or what stands between functions fails. Each job passes (those of the group "limit" fail), and each end of each
 edge of docs/ORDERING.md has a mutant that a job of that edge's programs rejects. Where GenMC is on
 PATH every job and every mutant is also run again, and has to find the same. --write: brings the
 figures of docs/VERIFICATION.md up to date.

@@ -109,7 +109,8 @@ def record(runner, everything):
     new.tool = checker.tool()
     new.code = checker.hashes(SOURCE, runner.jobs)
     fresh = {job for job in runner.jobs if old.tool == new.tool and all(
-        old.code.get(name) == new.code[name] for name in checker.code_of(SOURCE, job))}
+        old.code.get(name) == new.code[name]
+        for name in map(checker.name_of, checker.code_of(SOURCE, job.program)))}
     known = {str(job) for job in fresh}
 
     wanted = []

@@ -47,6 +47,12 @@ CASES = [
     ("a comment of a program", True, lambda top: change(top / PROGRAM, "N slots", "Some slots")),
     ("a header's code", False,
      lambda top: change(top / WAKE, "publisher->fresh = true;", "publisher->fresh = 1;")),
+    ("code between a header's functions", False,
+     lambda top: change(top / WAKE, "\nstruct ", "\nstruct crossvm_other;\nstruct ")),
+    ("a function that no program reaches", True, lambda top: change(
+        top / "include/crossvm/status.h", "switch (rule) {", "switch (+rule) {")),
+    ("a function that only some programs reach", False, lambda top: change(
+        top / "include/crossvm/region.h", "is_ring && ", "true && is_ring && ")),
     ("a program's code", False, lambda top: change(top / PROGRAM, "i < 2;", "i < 1;")),
     ("an ordered access, and its hash", False, lambda top: change(
         top / WAKE, "CROSSVM_FENCE_SEQ_CST(wake_kick", "CROSSVM_FENCE_SEQ_CST(wake_other")),
