@@ -11,7 +11,7 @@
  * bytes):
  *
  *   offset        size    writer   name    meaning
- *   0             4       writers  index   tail, a hint: elements claimed so far, or one less
+ *   0             4       -        index   zero
  *   4             4       owner    epoch   the chunk's generation
  *   8             120     -        words   zero
  *   128           stride  writers  slot 0  8 bytes of slot header, then the element
@@ -42,26 +42,30 @@
  *
  * so that memory of zeros is a ring whose slots are free for lap 1.
  *
- *   claim    the slot at the tail, if it bears the lap before and the head has passed it: CAS to
- *            {lap, own id, claimed}; then, or when somebody else claimed it: CAS of the tail to t+1
+ *   claim    the first slot behind the head that bears the lap before: CAS to {lap, own id,
+ *            claimed}. It is looked for behind the own last claim, or else behind the head, where a
+ *            slot in front of it has to bear its lap: so claims have no gaps.
  *   commit   CAS of the slot to {lap, own id, committed}; it fails if the claim was given up
  *   bury     the claims of a writer that is confirmed dead: CAS to {lap, its id, given up}
  *
- * So claims have no gaps: nobody tries slot t + 1 before slot t is claimed. The consumer goes from
- * slot to slot: committed, it takes the element; given up, it counts a loss; claimed, it waits,
- * for the writer may be slow. A claim is passed over only when its writer's death is confirmed.
+ * There is no tail: the slots say where it is, and writers share no other line. The consumer goes
+ * from slot to slot: committed, it takes the element; given up, it counts a loss; claimed, it
+ * waits, for the writer may be slow. A claim is passed over only when its writer's death is
+ * confirmed.
  *
  * Ordering edges (release side -> acquire side):
  *
  *   mpsc_slot    fence in front of commit or bury -> slot, acquire: the word brings the element,
  *                and what a dead writer stored
  *   mpsc_head    head, release     -> head, acquire: a slot is claimed only after it was read
+ *   chunk_epoch  epoch, then fence -> head, acquire; slot, acquire; fence behind a slot: what was
+ *                cleared is never judged (region.h)
  *   mpsc_kick    fence, all orders -> wake_arm: the consumer sees what was committed, or the writer
  *                sees that it wants a ring; and of two writers one sees both elements
  *
  * The claim itself needs no order: whoever claims has loaded the head behind whatever was done to
- * the slot in the lap before. Neither does the tail: it is believed only where a slot confirms it;
- * nor the ring's name: all of it is there, or it is another one.
+ * the slot in the lap before. Neither does the ring's name: all of it is there, or it is another
+ * one.
  */
 #ifndef CROSSVM_MPSC_H
 #define CROSSVM_MPSC_H
@@ -82,6 +86,10 @@ CROSSVM_STATIC_ASSERT(sizeof(struct crossvm_mpsc_slot_shm) == CROSSVM_MPSC_SLOT_
 
 #define CROSSVM_MPSC_WRITERS 63u /* the highest id of a writer */
 #define CROSSVM_MPSC_TRIES   32u /* attempts at a claim, while others claim, before TORN */
+
+/* How long a consumer waits that found nothing behind a few elements (CROSSVM_I_SPSC_FEW). Found by
+ * measuring on x86-64, with elements of 8 bytes (docs/PERFORMANCE.md). */
+#define CROSSVM_I_MPSC_PAUSES 16u
 
 /* The consumer's part. */
 struct crossvm_mpsc_rx_shm {
@@ -126,7 +134,7 @@ struct crossvm_mpsc_tx {
     uint32_t writer;                        /* own id */
     uint32_t epoch;                         /* the ring's when it was opened */
     uint32_t peer_epoch;                    /* the consumer's part's when it was linked */
-    uint32_t index;                         /* of the claim, if there is one */
+    uint32_t index;                         /* of the last claim */
     bool claimed;                           /* there is one, not committed yet */
     bool rung;                              /* rung_event is one */
     uint32_t rung_event;                    /* the event that it rang for last */
@@ -151,6 +159,7 @@ struct crossvm_mpsc_rx {
     uint32_t lazy;                        /* at most this many releases are held back */
     uint32_t peer_epoch;                  /* the ring's when it was linked */
     uint32_t writer;                      /* of what stood at the head last, 0 = nobody */
+    uint32_t n_found;                     /* elements taken since it found nothing */
     bool shown;                           /* the element at the head was peeked at */
     uint64_t n_lost;                      /* claims given up, since it opened */
     struct crossvm_wake_waiter waiter;    /* asks for rings when elements are there */
@@ -291,54 +300,115 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_tx_link(struct crossvm_mpsc_tx
     return CROSSVM_OK;
 }
 
-/* Says why the head is in front of all claims. TORN it moved on meanwhile; CORRUPT. */
-CROSSVM_INLINE int crossvm_i_mpsc_tx_head(struct crossvm_mpsc_tx *tx, uint32_t head)
+/* Whether a slot bears the lap of an index, or already the next one. */
+CROSSVM_ALWAYS_INLINE bool crossvm_i_mpsc_is_claimed(const struct crossvm_i_mpsc_ring *ring,
+                                                     uint32_t index)
 {
+    uint32_t word = crossvm_load_relaxed(crossvm_i_mpsc_slot(ring, index));
+    return ((crossvm_i_mpsc_behind(ring, index, word) + 1) & ring->lap_mask) <= 1;
+}
+
+/* The first index from `first` on that is not claimed, end if there is none. Claims have no gaps:
+ * the step doubles until it meets a free slot, and is halved from there. */
+CROSSVM_ALWAYS_INLINE uint32_t crossvm_i_mpsc_first_free(const struct crossvm_i_mpsc_ring *ring,
+                                                         uint32_t first, uint32_t end)
+{
+    uint32_t step = 1;
+    while (first != end) {
+        uint32_t left = end - first;
+        step = step <= left ? step : (left + 1) / 2;
+        if (crossvm_i_mpsc_is_claimed(ring, first + step - 1)) {
+            first += step;
+            step *= 2;
+        } else {
+            end = first + step - 1;
+        }
+    }
+    return first;
+}
+
+/* There is no room: none either by a head from long ago. But if the head's own slot is free, then
+ * somebody slept for 2^32 elements and claimed in front of it: the next attempt begins there. */
+CROSSVM_INLINE int crossvm_i_mpsc_tx_full(struct crossvm_mpsc_tx *tx, uint32_t head)
+{
+    uint32_t word = crossvm_load_relaxed(crossvm_i_mpsc_slot(&tx->ring, head));
+    if (crossvm_i_mpsc_behind(&tx->ring, head, word) != 1) {
+        return CROSSVM_FULL;
+    }
+    tx->index = head - 1;
+    return CROSSVM_TORN;
+}
+
+/* Says why there is nothing to claim. TORN the head moved on meanwhile; FULL; STALE; CORRUPT the
+ * head is in front of all claims: the slot in front of it is free. */
+CROSSVM_INLINE int crossvm_i_mpsc_tx_refuse(struct crossvm_mpsc_tx *tx, uint32_t head)
+{
+    const struct crossvm_i_mpsc_ring *ring = &tx->ring;
     const struct crossvm_le32 *where = &tx->peer->line.index;
+    const struct crossvm_le32 *slot = crossvm_i_mpsc_slot(ring, head - 1);
+    uint32_t behind = crossvm_i_mpsc_behind(ring, head - 1, crossvm_load_relaxed(slot));
+    /* The slot first, the epoch second: another epoch's slot is never judged. */
+    CROSSVM_FENCE_ACQUIRE(chunk_epoch, slot);
+    if (crossvm_load_relaxed(&tx->own->epoch) != tx->epoch) {
+        tx->state = CROSSVM_STALE;
+        return CROSSVM_STALE;
+    }
     if (crossvm_load_relaxed(where) != head) {
         return CROSSVM_TORN;
+    }
+    if (behind == 0 || behind > ring->lap_mask / 2) {
+        return crossvm_i_mpsc_tx_full(tx, head);
     }
     tx->state = CROSSVM_CORRUPT;
     uint64_t off = (uint64_t)((const unsigned char *)where - (const unsigned char *)tx->base);
     return crossvm_i_fault(&tx->fault, off, head, CROSSVM_RULE_MPSC_INDEX);
 }
 
+/* Where claims are looked for: behind the own last one, or the head, if the slot in front of it
+ * bears its lap; else nowhere. */
+CROSSVM_ALWAYS_INLINE bool crossvm_i_mpsc_tx_first(const struct crossvm_mpsc_tx *tx, uint32_t head,
+                                                   uint32_t *first)
+{
+    *first = tx->index + 1;
+    if (*first - head <= tx->ring.mask + 1 && crossvm_i_mpsc_is_claimed(&tx->ring, *first - 1)) {
+        return true;
+    }
+    *first = head;
+    return crossvm_i_mpsc_is_claimed(&tx->ring, head - 1);
+}
+
 /* One attempt at the next claim. OK tx->index; FULL; TORN somebody was faster; STALE; CORRUPT. */
 CROSSVM_INLINE int crossvm_i_mpsc_tx_try(struct crossvm_mpsc_tx *tx)
 {
     const struct crossvm_i_mpsc_ring *ring = &tx->ring;
-    /* The head in front of the tail: what was released is claimed by then. */
+    uint32_t first;
+    /* The head in front of the slots: what was released is claimed by then. */
     uint32_t head = CROSSVM_LOAD_ACQUIRE(mpsc_head, &tx->peer->line.index);
-    uint32_t tail = crossvm_load_relaxed(&tx->own->index);
     if (crossvm_load_relaxed(&tx->peer->line.epoch) != tx->peer_epoch ||
         crossvm_load_relaxed(&tx->own->epoch) != tx->epoch) {
         tx->state = CROSSVM_STALE;
         return CROSSVM_STALE;
     }
-    /* The hint may lag behind the claims by one. */
-    uint32_t n_ahead = tail + 1 - head;
-    if (n_ahead >= 0x80000000u) {
-        return crossvm_i_mpsc_tx_head(tx, head);
+    if (!crossvm_i_mpsc_tx_first(tx, head, &first)) {
+        return crossvm_i_mpsc_tx_refuse(tx, head);
+    }
+    uint32_t tail = crossvm_i_mpsc_first_free(ring, first, head + ring->mask + 1);
+    if (tail - head > ring->mask) {
+        return crossvm_i_mpsc_tx_refuse(tx, head);
     }
     struct crossvm_le32 *slot = crossvm_i_mpsc_slot(ring, tail);
     uint32_t word = crossvm_load_relaxed(slot);
-    uint32_t behind = crossvm_i_mpsc_behind(ring, tail, word);
-    if (behind > 1) {
+    uint32_t claim = crossvm_i_mpsc_word(ring, tail, tx->writer, CROSSVM_I_MPSC_CLAIMED);
+    /* Room is what it was before the slots were looked at, unless this writer slept meanwhile. */
+    if (crossvm_i_mpsc_behind(ring, tail, word) != 1 ||
+        crossvm_load_relaxed(&tx->peer->line.index) != head) {
         return CROSSVM_TORN;
     }
-    if (behind == 1) {
-        if (n_ahead > ring->mask + 1 || n_ahead == 0) {
-            return CROSSVM_FULL;
-        }
-        uint32_t claim = crossvm_i_mpsc_word(ring, tail, tx->writer, CROSSVM_I_MPSC_CLAIMED);
-        if (!crossvm_cas_relaxed(slot, word, claim)) {
-            return CROSSVM_TORN;
-        }
+    if (!crossvm_cas_relaxed(slot, word, claim)) {
+        return CROSSVM_TORN;
     }
-    /* Whoever sees slot t claimed advances the hint: its writer may be dead. */
-    (void)crossvm_cas_relaxed(&tx->own->index, tail, tail + 1);
     tx->index = tail;
-    return behind == 1 ? CROSSVM_OK : CROSSVM_TORN;
+    return CROSSVM_OK;
 }
 
 /* Claims the next slot. */
@@ -355,7 +425,8 @@ CROSSVM_NOINLINE int crossvm_i_mpsc_tx_claim(struct crossvm_mpsc_tx *tx)
 
 /* Claims the next place, to be filled in place: an element's length, the caller's alone until
  * committed. Reserving again gives the same place. The consumer takes nothing behind it meanwhile:
- * commit soon, and always. Role: a writer. Lock-free: at most CROSSVM_MPSC_TRIES attempts, each of
+ * commit soon, and always. What must not be taken is given up by opening again, and counts as
+ * lost. Role: a writer. Lock-free: at most CROSSVM_MPSC_TRIES attempts, each of
  * which fails because another writer has claimed; bounded also if one of them is dead. OK; FULL
  * (counted as refused); TORN the others were faster each time, call again; NOT_YET not linked;
  * STALE; CORRUPT with tx->fault. */
@@ -415,11 +486,11 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_tx_push(struct crossvm_mpsc_tx
     return crossvm_mpsc_tx_commit(tx);
 }
 
-/* Gives up what a dead writer had claimed: the consumer passes over it and counts it as lost. The
- * next kick rings, because the dead one may have owed a ring, too. writer: its id, not the caller's
- * own; its death is confirmed (docs/TRUST.md), and nobody has opened the ring under its id since.
- * Role: any writer. Wait-free, bounded by the capacity. The number of claims, 0 or 1; INVALID;
- * STALE the ring is gone. */
+/* Gives up what a dead writer had claimed: the consumer passes over it and counts it as lost, once,
+ * whoever else gives it up. The next kick rings, because the dead one may have owed a ring, too.
+ * writer: its id, not the caller's own; its death is confirmed (docs/TRUST.md), and nobody has
+ * opened the ring under its id since. Role: any writer. Wait-free, bounded by the capacity. The
+ * number of claims, 0 or 1: no count of losses; INVALID; STALE the ring is gone. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_tx_bury(struct crossvm_mpsc_tx *tx,
                                                           uint32_t writer)
 {
@@ -631,12 +702,35 @@ CROSSVM_ALWAYS_INLINE int crossvm_i_mpsc_rx_judge(struct crossvm_mpsc_rx *rx, ui
     return crossvm_i_fault(&rx->fault, off, word, CROSSVM_RULE_MPSC_SLOT);
 }
 
+/* Goes on behind the head, which is published a quarter late. */
+CROSSVM_ALWAYS_INLINE void crossvm_i_mpsc_rx_next(struct crossvm_mpsc_rx *rx)
+{
+    rx->head++;
+    rx->shown = false;
+    if (rx->head - rx->published >= rx->lazy) {
+        crossvm_mpsc_rx_flush(rx);
+    }
+}
+
 /* The claim at the head is passed over. */
 CROSSVM_INLINE void crossvm_i_mpsc_rx_lose(struct crossvm_mpsc_rx *rx)
 {
-    rx->head++;
     rx->n_lost++;
     crossvm_store_pair(&rx->own->n_lost_lo, &rx->own->n_lost_hi, rx->n_lost);
+    crossvm_i_mpsc_rx_next(rx);
+}
+
+/* Each look at a slot takes its line away from the writers. Those that have just pushed a few
+ * elements are at work: a moment later there are more. Fewer may be a message whose answer somebody
+ * waits for: no delay. */
+CROSSVM_INLINE void crossvm_i_mpsc_rx_pace(struct crossvm_mpsc_rx *rx)
+{
+    if (rx->n_found >= CROSSVM_I_SPSC_FEW) {
+        for (unsigned i = 0; i < CROSSVM_I_MPSC_PAUSES; i++) {
+            crossvm_cpu_pause();
+        }
+    }
+    rx->n_found = 0;
 }
 
 /* Passes over what was given up, one lap at most, and looks at the element behind it. What was
@@ -658,6 +752,7 @@ CROSSVM_INLINE int crossvm_i_mpsc_rx_look(struct crossvm_mpsc_rx *rx)
     }
     if (CROSSVM_UNLIKELY(status == CROSSVM_EMPTY || status == CROSSVM_NOT_YET)) {
         crossvm_mpsc_rx_flush(rx);
+        crossvm_i_mpsc_rx_pace(rx);
     }
     return status;
 }
@@ -665,18 +760,16 @@ CROSSVM_INLINE int crossvm_i_mpsc_rx_look(struct crossvm_mpsc_rx *rx)
 CROSSVM_ALWAYS_INLINE void crossvm_i_mpsc_rx_take(struct crossvm_mpsc_rx *rx)
 {
     crossvm_i_read_once();
-    rx->head++;
-    rx->shown = false;
-    if (rx->head - rx->published >= rx->lazy) {
-        crossvm_mpsc_rx_flush(rx);
-    }
+    rx->n_found++;
+    crossvm_i_mpsc_rx_next(rx);
 }
 
 /* Takes one element. elem: room for one. Role: the consumer. Wait-free, bounded by the element's
- * length and, where claims were given up, by the capacity. Trust: the slot's word is loaded once
- * and judged; the contents are the writer's, copied once: judge the copy.
- * OK, rx->writer says whose it was; EMPTY; NOT_YET an element is under way (rx->writer says whose;
- * 0 = not linked); STALE; CORRUPT with rx->fault. */
+ * length, by a few pauses of the processor when it finds nothing behind a few elements, and, where
+ * claims were given up, by the capacity. Trust: the slot's word is loaded once and judged; the
+ * contents are the writer's, copied once: judge the copy. OK, rx->writer says whose it was; EMPTY;
+ * NOT_YET an element is under way (rx->writer says whose; 0 = not linked); STALE; CORRUPT with
+ * rx->fault. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_rx_pop(struct crossvm_mpsc_rx *rx, void *elem)
 {
     int status = crossvm_i_mpsc_rx_look(rx);
@@ -739,9 +832,9 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_rx_release(struct crossvm_mpsc
 
 /* Passes over a dead writer's claim at the head and counts it as lost: for a consumer that goes on
  * when no writer is left to bury the dead. writer: its id; its death is confirmed, and nobody has
- * opened the ring under its id since (that would have buried it). Role: the consumer. Wait-free.
- * OK; INVALID no claim of this writer's stands at the head (nothing is passed over); NOT_YET not
- * linked; STALE, CORRUPT as pop. */
+ * opened the ring under its id since (that would have buried it); one that lives may lose its
+ * element without learning it. Role: the consumer. Wait-free. OK; INVALID no claim of this writer's
+ * stands at the head (nothing is passed over); NOT_YET not linked; STALE, CORRUPT as pop. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_rx_skip(struct crossvm_mpsc_rx *rx,
                                                           uint32_t writer)
 {
@@ -795,11 +888,12 @@ CROSSVM_INLINE void crossvm_mpsc_rx_disarm(const struct crossvm_mpsc_rx *rx)
 }
 
 /* Asks to be rung when at least `want` elements are there, or as many as can come. want: a
- * watermark, 1 for any. delay_ns: as crossvm_spsc_rx_arm. A claim that is given up in between takes
- * the place of an element: the ring may come when fewer are there. Releases that were held back are
- * published first. Role: the consumer, about to sleep. 1 don't sleep, look: they are there already,
- * or as many as can come (and nothing is armed); 0 armed: sleep; INVALID want is 0 or exceeds the
- * capacity; NOT_YET not linked; STALE, CORRUPT as pop. Wait-free, bounded by want. */
+ * watermark, 1 for any. delay_ns: as crossvm_spsc_rx_arm. The ring may come when fewer are there: a
+ * claim that is given up takes the place of an element, and elements come in any order. Releases
+ * that were held back are published first. Role: the consumer, about to sleep. 1 don't sleep, look:
+ * they are there already, or as many as can come (and nothing is armed); 0 armed: sleep; INVALID
+ * want is 0 or exceeds the capacity; NOT_YET not linked; STALE, CORRUPT as pop. Wait-free, bounded
+ * by want. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_rx_arm(struct crossvm_mpsc_rx *rx, uint32_t want,
                                                          uint64_t delay_ns)
 {
@@ -816,6 +910,10 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_rx_arm(struct crossvm_mpsc_rx 
         event = end + want - (uint32_t)n - 1;
         if (event - rx->head > rx->ring.mask) {
             event = rx->head + rx->ring.mask;
+        }
+        /* Who has filled that place already does not ring again. */
+        if (event - end - 1 < 0x80000000u && crossvm_i_mpsc_rx_judge(rx, event) >= 0) {
+            event = end;
         }
         (void)crossvm_wake_at(&rx->waiter, event, delay_ns);
         n = crossvm_i_mpsc_rx_count(rx, want, &end);

@@ -17,7 +17,7 @@
 #include <crossvm/atomic.h>
 
 static struct {
-    void (*act)(void *what); /* NULL: nothing happens */
+    void (*act)(void *what); /* NULL: nothing happens, nothing is counted */
     void *what;
     unsigned long at;   /* before which access it happens, from 1; 0 = before each */
     unsigned long seen; /* accesses since it was armed, those of act not counted */
@@ -32,6 +32,17 @@ static inline void test_hook_arm(unsigned long at, void (*act)(void *what), void
     test_hook.at = at;
     test_hook.seen = 0;
     test_hook.acting = false;
+}
+
+static inline void test_hook_nothing(void *what)
+{
+    (void)what;
+}
+
+/* Accesses are counted from now on, and nothing else. */
+static inline void test_hook_count(void)
+{
+    test_hook_arm(0, test_hook_nothing, NULL);
 }
 
 /* Nothing happens any more; the number of accesses that were seen. */

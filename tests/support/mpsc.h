@@ -138,14 +138,20 @@ static inline uint32_t mpsc_state(const struct mpsc *mpsc, uint32_t index)
     return word & 3u;
 }
 
-static inline uint32_t mpsc_tail(const struct mpsc *mpsc)
-{
-    return crossvm_load_relaxed(&mpsc_tx_words(mpsc)->index);
-}
-
 static inline uint32_t mpsc_head(const struct mpsc *mpsc)
 {
     return crossvm_load_relaxed(&mpsc_rx_words(mpsc)->line.index);
+}
+
+/* Elements claimed so far: the first index from the head on whose slot does not bear it. */
+static inline uint32_t mpsc_tail(const struct mpsc *mpsc)
+{
+    uint32_t tail = mpsc_head(mpsc);
+    uint32_t end = tail + mpsc->tx_chunk.n;
+    while (tail != end && mpsc_slot_word(mpsc, tail) >> 8 == mpsc_word(mpsc, tail, 0, 0) >> 8) {
+        tail++;
+    }
+    return tail;
 }
 
 /* An empty ring whose index is `index` by now, as if all writers had pushed that many. All handles
@@ -159,7 +165,6 @@ static inline void mpsc_up(struct mpsc *mpsc, uint32_t n, uint32_t len, uint32_t
         for (uint32_t t = index - n; t != index; t++) {
             crossvm_store_relaxed(mpsc_slot(mpsc, t), mpsc_word(mpsc, t, 1, MPSC_COMMITTED));
         }
-        crossvm_store_relaxed(&mpsc_tx_words(mpsc)->index, index);
         crossvm_store_relaxed(&mpsc_rx_words(mpsc)->line.index, index);
         mpsc_rx_up(mpsc);
     }

@@ -90,11 +90,11 @@ FAULTS = [
     # ---- rings with several writers -------------------------------------------------------------
     Fault("mpsc: a claim is stored, not swapped", "mpsc.h",
           """\
-        if (!crossvm_cas_relaxed(slot, word, claim)) {
-            return CROSSVM_TORN;
-        }
+    if (crossvm_i_mpsc_behind(ring, tail, word) != 1 || !crossvm_cas_relaxed(slot, word, claim)) {
+        return CROSSVM_TORN;
+    }
 """, """\
-        crossvm_store_relaxed(slot, claim);
+    crossvm_store_relaxed(slot, claim);
 """, "mpsc.c --disable-loop-jump-threading"),
     Fault("mpsc: a commit is stored, not swapped", "mpsc.h",
           """\

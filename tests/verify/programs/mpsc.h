@@ -59,7 +59,6 @@ static inline void link_all(void)
 {
     crossvm_store_relaxed(&ring_memory.control.epoch, GENERATION);
     crossvm_store_relaxed(&rx_memory.line.epoch, GENERATION);
-    crossvm_store_relaxed(&ring_memory.control.index, START);
     crossvm_store_relaxed(&rx_memory.line.index, START);
     for (uint32_t writer = 1; writer <= WRITERS; writer++) {
         mpsc_writer(writer);
@@ -128,7 +127,10 @@ static inline void mpsc_judge(uint32_t n_lost)
     }
     assert(rx.n_lost == n_lost);
     assert(rx.head == START + n + n_lost);
-    assert(crossvm_load_relaxed(&ring_memory.control.index) == rx.head);
+    for (uint32_t i = 0; i < CAPACITY; i++) {
+        uint32_t word = crossvm_load_relaxed(mpsc_slot(rx.head + i));
+        assert(crossvm_i_mpsc_behind(&rx.ring, rx.head + i, word) == 1);
+    }
 }
 
 #endif
