@@ -21,7 +21,8 @@
  * block:
  *
  *   offset  size  writer  name         meaning
- *   0       4     reader  count        blocks ever given back, runs freely; in the owner's zero
+ *   0       4     reader  count        blocks ever given back, or more; runs freely; in the
+ *                                      owner's zero
  *   4       4     owner   epoch        the chunk's generation
  *   8       4     both    pool_epoch   generation of the pool that the table is for, 0 = none yet
  *   12      16    both    pool_region  id of its region
@@ -497,6 +498,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pool_reader_give_back_all(
         uint32_t generation = crossvm_load_relaxed(&header->generation);
         if (crossvm_i_pool_is_content(generation)) {
             crossvm_i_pool_return(reader, i, generation);
+            /* Who waits for so many is to be rung; one too many is a ring too early. */
+            reader->count++;
         }
         at += reader->stride;
     }
@@ -505,8 +508,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pool_reader_give_back_all(
                                                                           : CROSSVM_STALE;
 }
 
-/* Blocks that this reader's part says were given back, ever; runs freely: the index for wake.h, if
- * the owner wants to be rung for them. Role: the reader. */
+/* Blocks that this reader's part says were given back, ever, or more; runs freely: the index for
+ * wake.h, if the owner wants to be rung for them. Role: the reader. */
 CROSSVM_INLINE uint32_t crossvm_pool_reader_count(const struct crossvm_pool_reader *reader)
 {
     return reader->count;
@@ -650,7 +653,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pool_owner_open(
  * the part is judged here, its words by crossvm_pool_owner_collect.
  * OK; NOT_YET the reader has not opened its part; TYPE not a POOL_RETURNS; INVALID no such reader,
  * or no chunk of this region; ROLE; NO_SPACE it has fewer words than the pool has blocks; MISMATCH
- * it is for another pool: the reader has to renew it; STALE. */
+ * it is for another pool: the reader has to renew it, or is doing so; STALE. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pool_owner_link(struct crossvm_pool_owner *owner,
                                                              uint32_t reader,
                                                              const struct crossvm_region *region,
@@ -676,6 +679,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pool_owner_link(struct crossvm_pool
         struct crossvm_pool_link *link = &owner->links[reader];
         link->returns = returns;
         link->epoch = chunk->generation;
+        link->count = crossvm_load_relaxed(&returns->count);
         link->fresh = true;
         link->state = CROSSVM_OK;
     }

@@ -515,7 +515,10 @@ static void a_reader_that_knows_nothing_gives_back_all(void)
     for (uint32_t i = 0; i < N; i++) {
         (void)test_pool_lend(&pool, i, LEN, 1, &ids[i]);
     }
+    uint32_t before = crossvm_pool_reader_count(&pool.side[0].reader);
     CHECK_EQ(crossvm_pool_reader_give_back_all(&pool.side[0].reader), CROSSVM_OK);
+    /* Who waits for all of them is rung. */
+    CHECK(crossvm_pool_reader_count(&pool.side[0].reader) - before >= N);
     collect(N);
     test_pool_account(&pool, N, 0);
     test_pool_drop(&pool);
@@ -539,6 +542,31 @@ static void the_count_of_blocks_given_back_runs_freely(void)
     }
     CHECK_EQ(crossvm_pool_owner_reader(&pool.owner, 1, &count), CROSSVM_INVALID);
     CHECK_EQ(count, 0);
+    test_pool_drop(&pool);
+}
+
+/* An owner that waits for blocks begins at that count. */
+static void the_count_is_the_parts_from_the_link_on(void)
+{
+    struct crossvm_pool_id id;
+    uint32_t count;
+    test_pool_make(&pool, N, LEN, 1);
+    for (uint32_t i = 0; i < 50; i++) {
+        (void)test_pool_lend(&pool, i, LEN, 1, &id);
+        test_pool_use(&pool, 0, &id, i, LEN);
+        collect(1);
+    }
+    test_pool_open_owner(&pool);
+    CHECK_EQ(crossvm_pool_owner_reader(&pool.owner, 0, &count), CROSSVM_NOT_YET);
+    test_pool_link(&pool);
+    CHECK_EQ(crossvm_pool_owner_reader(&pool.owner, 0, &count), CROSSVM_OK);
+    CHECK_EQ(count, 51);
+    REQUIRE(crossvm_region_owner_renew(&pool.side[0].own.owner, &pool.side[0].returns) ==
+            CROSSVM_OK);
+    test_pool_open_reader(&pool, 0);
+    REQUIRE(test_pool_try_link(&pool, 0) == CROSSVM_OK);
+    CHECK_EQ(crossvm_pool_owner_reader(&pool.owner, 0, &count), CROSSVM_OK);
+    CHECK_EQ(count, 1);
     test_pool_drop(&pool);
 }
 
@@ -1031,6 +1059,7 @@ int main(void)
     CASE(a_view_of_a_larger_pool_is_none_of_this_one);
     CASE(a_reader_that_knows_nothing_gives_back_all);
     CASE(the_count_of_blocks_given_back_runs_freely);
+    CASE(the_count_is_the_parts_from_the_link_on);
     CASE(a_block_can_be_taken_from_some_or_all);
     CASE(a_block_that_was_not_lent_is_free_again);
     CASE(what_a_dead_reader_had_comes_back);
