@@ -7,8 +7,8 @@
  * Both do the same: make a region in named memory (PREFIX-a, PREFIX-b) and map the other's
  * read-only; compare its header and directory with what they would write; read its bytes; bring up
  * a queue each way; let a watermark ring, send through pipes that really sleep, publish and read
- * snapshots, answer the elements of an exchange, and read a broadcast, in each direction. Run by
- * mixed.sh.
+ * snapshots, answer the elements of an exchange, read a broadcast, take what two writers push into
+ * one ring, and use the blocks of a pool, in each direction. Run by mixed.sh.
  */
 #include <crossvm/backend/futex.h>
 #include <crossvm/backend/shm.h>
@@ -26,6 +26,11 @@ enum {
     BROADCASTS = 2000,
     BROADCAST_BATCH = 2,
     BROADCAST_SLOTS = 4, /* as much room as an exchange takes */
+    LOGGED = 2000,
+    LOG_CAPACITY = 4,
+    LENT = 1000,
+    BLOCKS = 2,
+    BLOCK_LEN = 40,
     VERSIONS = 1000
 };
 
@@ -111,27 +116,37 @@ static void open_pipes(void)
     in.bell = rx_bell;
 }
 
-static void send(uint32_t number)
+static void send_elem(const unsigned char *elem)
 {
-    unsigned char elem[SAMPLE_ELEM_LEN];
     uint64_t again_ns;
-    sample_fill(elem, sizeof(elem), number);
     while (crossvm_spsc_tx_push(&out.queue, elem) == CROSSVM_FULL) {
         REQUIRE(crossvm_pipe_tx_wait(&out, SAMPLE_CAPACITY / 2, CROSSVM_NO_DEADLINE) > 0);
     }
     REQUIRE(crossvm_pipe_tx_kick(&out, &again_ns) == CROSSVM_OK);
 }
 
-static void receive(uint32_t number)
+static void send(uint32_t number)
 {
     unsigned char elem[SAMPLE_ELEM_LEN];
+    sample_fill(elem, sizeof(elem), number);
+    send_elem(elem);
+}
+
+static void receive_elem(unsigned char *elem)
+{
     int status;
     while ((status = crossvm_spsc_rx_pop(&in.queue, elem)) == CROSSVM_EMPTY) {
         REQUIRE(crossvm_pipe_rx_wait(&in, 1, 0, CROSSVM_NO_DEADLINE) > 0);
     }
     REQUIRE(status == CROSSVM_OK);
-    check_sample(elem, sizeof(elem), number);
     REQUIRE(crossvm_pipe_rx_kick(&in) == CROSSVM_OK);
+}
+
+static void receive(uint32_t number)
+{
+    unsigned char elem[SAMPLE_ELEM_LEN];
+    receive_elem(elem);
+    check_sample(elem, sizeof(elem), number);
 }
 
 /* Both have come as far as this. */
@@ -222,15 +237,28 @@ static void read_versions(void)
 
 /* ---- what lies in chunks that are allocated for it ------------------------------------------- */
 
-static struct crossvm_chunk part; /* of one turn: id 0 = none yet */
+static struct crossvm_chunk part;        /* of one turn: id 0 = none yet */
+static struct crossvm_chunk second_part; /* likewise */
 
-/* Both have met since the last turn, so nobody uses its part any more. */
+/* Both have met since the last turn, so nobody uses its parts any more. */
+static void drop_part(struct crossvm_chunk *old)
+{
+    if (old->id != 0) {
+        REQUIRE(crossvm_region_owner_release(&side.own, old) == CROSSVM_OK);
+    }
+    old->id = 0;
+}
+
 static void make_part(struct crossvm_chunk_decl decl)
 {
-    if (part.id != 0) {
-        REQUIRE(crossvm_region_owner_release(&side.own, &part) == CROSSVM_OK);
-    }
+    drop_part(&part);
+    drop_part(&second_part);
     REQUIRE(crossvm_region_owner_allocate(&side.own, &decl, &part) == CROSSVM_OK);
+}
+
+static void make_second_part(struct crossvm_chunk_decl decl)
+{
+    REQUIRE(crossvm_region_owner_allocate(&side.own, &decl, &second_part) == CROSSVM_OK);
 }
 
 static struct crossvm_chunk find_part(const char *name, uint32_t kind)
@@ -350,6 +378,139 @@ static void read_a_broadcast(void)
     printf("%lu of %d elements read, %lu lost\n", n_read, BROADCASTS, (unsigned long)reader.n_lost);
 }
 
+static void push_by_two_writers(void)
+{
+    static struct crossvm_mpsc_tx tx[2];
+    unsigned char elem[SAMPLE_ELEM_LEN];
+    make_part(sample_decl("log", CROSSVM_KIND_MPSC_TX, LOG_CAPACITY, SAMPLE_ELEM_LEN, side.party));
+    struct crossvm_chunk peer = find_part("log", CROSSVM_KIND_MPSC_RX);
+    for (uint32_t i = 0; i < 2; i++) {
+        int status;
+        REQUIRE(crossvm_mpsc_tx_open(&tx[i], &side.own.region, &part, i + 1) == CROSSVM_OK);
+        while ((status = crossvm_mpsc_tx_link(&tx[i], &side.peer, &peer)) == CROSSVM_NOT_YET) {
+            (void)sched_yield();
+        }
+        REQUIRE(status == CROSSVM_OK);
+    }
+    for (uint32_t n = 0; n < LOGGED; n++) {
+        int status;
+        sample_fill(elem, sizeof(elem), n);
+        while ((status = crossvm_mpsc_tx_push(&tx[n % 2], elem)) == CROSSVM_FULL) {
+            (void)sched_yield();
+        }
+        REQUIRE(status == CROSSVM_OK);
+    }
+}
+
+static void pop_from_two_writers(void)
+{
+    static struct crossvm_mpsc_rx rx;
+    unsigned char elem[SAMPLE_ELEM_LEN];
+    make_part(sample_decl("log", CROSSVM_KIND_MPSC_RX, 0, 0, side.party));
+    REQUIRE(crossvm_mpsc_rx_open(&rx, &side.own.region, &part) == CROSSVM_OK);
+    struct crossvm_chunk peer = find_part("log", CROSSVM_KIND_MPSC_TX);
+    REQUIRE(crossvm_mpsc_rx_link(&rx, &side.peer, &peer) == CROSSVM_OK);
+    for (uint32_t n = 0; n < LOGGED;) {
+        int status = crossvm_mpsc_rx_pop(&rx, elem);
+        if (status != CROSSVM_OK) {
+            REQUIRE(status == CROSSVM_EMPTY || status == CROSSVM_NOT_YET);
+            (void)sched_yield();
+            continue;
+        }
+        check_sample(elem, sizeof(elem), n);
+        CHECK_EQ(rx.writer, n % 2 + 1);
+        n++;
+    }
+}
+
+/* An id takes three elements of the queue. */
+static void send_id(const struct crossvm_pool_id *id)
+{
+    unsigned char elems[3][SAMPLE_ELEM_LEN] = {{0}};
+    memcpy(elems, id, sizeof(*id));
+    for (int i = 0; i < 3; i++) {
+        send_elem(elems[i]);
+    }
+}
+
+static void receive_id(struct crossvm_pool_id *id)
+{
+    unsigned char elems[3][SAMPLE_ELEM_LEN];
+    for (int i = 0; i < 3; i++) {
+        receive_elem(elems[i]);
+    }
+    memcpy(id, elems, sizeof(*id));
+}
+
+/* What number n of the blocks that are lent holds. */
+static uint32_t content_len(uint32_t n)
+{
+    return 4 + n % (BLOCK_LEN - 3);
+}
+
+static void lend_one(struct crossvm_pool_owner *owner, uint32_t n)
+{
+    struct crossvm_pool_id id;
+    unsigned char bytes[BLOCK_LEN];
+    uint32_t block;
+    int status;
+    while ((status = crossvm_pool_owner_allocate(owner, &block)) == CROSSVM_FULL) {
+        REQUIRE(crossvm_pool_owner_collect(owner) >= 0);
+        (void)sched_yield();
+    }
+    REQUIRE(status == CROSSVM_OK);
+    sample_fill(bytes, content_len(n), n);
+    REQUIRE(crossvm_pool_owner_put(owner, block, 0, bytes, content_len(n)) == CROSSVM_OK);
+    REQUIRE(crossvm_pool_owner_lend(owner, block, content_len(n), 1, &id) == CROSSVM_OK);
+    send_id(&id);
+}
+
+static void lend_blocks(void)
+{
+    static struct crossvm_pool_owner owner;
+    static struct crossvm_pool_block blocks[BLOCKS];
+    static struct crossvm_pool_link link;
+    const struct crossvm_pool_memory memory = {blocks, BLOCKS, &link, 1};
+    struct crossvm_chunk_decl lent =
+        sample_decl("images", CROSSVM_KIND_POOL_LENT, BLOCKS, 0, side.party);
+    lent.reader = side.party;
+    make_part(sample_decl("images", CROSSVM_KIND_POOL, BLOCKS, BLOCK_LEN, side.party));
+    make_second_part(lent);
+    REQUIRE(crossvm_pool_owner_open(&owner, &side.own.region, &part, &side.own.region, &second_part,
+                                    &memory) == CROSSVM_OK);
+    struct crossvm_chunk returns = find_part("images", CROSSVM_KIND_POOL_RETURNS);
+    int status;
+    while ((status = crossvm_pool_owner_link(&owner, 0, &side.peer, &returns)) == CROSSVM_NOT_YET) {
+        (void)sched_yield();
+    }
+    REQUIRE(status == CROSSVM_OK);
+    for (uint32_t n = 0; n < LENT; n++) {
+        lend_one(&owner, n);
+    }
+    while (crossvm_pool_owner_n_free(&owner) < BLOCKS) {
+        REQUIRE(crossvm_pool_owner_collect(&owner) >= 0);
+        (void)sched_yield();
+    }
+}
+
+static void use_blocks(void)
+{
+    static struct crossvm_pool_reader reader;
+    make_part(sample_decl("images", CROSSVM_KIND_POOL_RETURNS, BLOCKS, 0, side.party));
+    struct crossvm_chunk pool = find_part("images", CROSSVM_KIND_POOL);
+    REQUIRE(crossvm_pool_reader_open(&reader, &side.peer, &pool) == CROSSVM_OK);
+    REQUIRE(crossvm_pool_reader_bind(&reader, &side.own.region, &part) == CROSSVM_OK);
+    for (uint32_t n = 0; n < LENT; n++) {
+        struct crossvm_pool_id id;
+        struct crossvm_pool_view view;
+        receive_id(&id);
+        REQUIRE(crossvm_pool_reader_find(&reader, &id, &view) == CROSSVM_OK);
+        CHECK_EQ(view.len, content_len(n));
+        check_sample(view.payload, view.len, n);
+        REQUIRE(crossvm_pool_reader_give_back(&reader, &view) == CROSSVM_OK);
+    }
+}
+
 static void in_turn(void (*first)(void), void (*second)(void), uint32_t number)
 {
     meet(number);
@@ -388,7 +549,9 @@ int main(int argc, char **argv)
     in_turn(publish_until_told, read_versions, 5);
     in_turn(send_and_take_back, answer_what_is_sent, 7);
     in_turn(publish_a_broadcast, read_a_broadcast, 9);
-    meet(11);
+    in_turn(push_by_two_writers, pop_from_two_writers, 11);
+    in_turn(lend_blocks, use_blocks, 13);
+    meet(15);
     printf("%lu rings sent, %lu not needed\n", (unsigned long)notify.n_sent,
            (unsigned long)notify.n_suppressed);
     CHECK(notify.n_sent > 0);
