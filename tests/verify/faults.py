@@ -90,7 +90,7 @@ FAULTS = [
     # ---- rings with several writers -------------------------------------------------------------
     Fault("mpsc: a claim is stored, not swapped", "mpsc.h",
           """\
-    if (crossvm_i_mpsc_behind(ring, tail, word) != 1 || !crossvm_cas_relaxed(slot, word, claim)) {
+    if (!crossvm_cas_relaxed(slot, word, claim)) {
         return CROSSVM_TORN;
     }
 """, """\
