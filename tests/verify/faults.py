@@ -109,7 +109,7 @@ FAULTS = [
     return waited_for || !again;
 """, """\
     return event - tx->first_unkicked == 0 && (waited_for || !again);
-""", "mpsc_sleep.c -DCLAIMS -DWANT=2 --disable-loop-jump-threading"),
+""", "mpsc_sleep.c -DWANT=2 --disable-loop-jump-threading"),
     Fault("mpsc: a consumer that has armed does not look again", "mpsc.h",
           """\
         (void)crossvm_wake_at(&rx->waiter, event, delay_ns);
