@@ -100,14 +100,16 @@ LIST
 install quick_packages || exit 2
 [ $quick = yes ] || install full_packages || echo "run.sh: what needs them is skipped" >&2
 
-# One build tree: NAME CMAKE_ARGUMENT...
+# One build tree: NAME FLAGS CMAKE_ARGUMENT...
 trees=""
 build_tree() {
     name=$1
-    shift
+    flags=$2
+    shift 2
     echo "== building $name"
-    cmake -S "$top" -B "$build/$name" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-        -DCROSSVM_TEST_PREFIX="$name/" -DCROSSVM_BUILD_TESTS=ON "$@" >"$build/$name.log" 2>&1 &&
+    cmake -S "$top" -B "$build/$name" -DCMAKE_BUILD_TYPE=Tests -DCMAKE_C_FLAGS_TESTS="$flags" \
+        -DCMAKE_CXX_FLAGS_TESTS="$flags" -DCROSSVM_TEST_PREFIX="$name/" -DCROSSVM_BUILD_TESTS=ON \
+        "$@" >"$build/$name.log" 2>&1 &&
         cmake --build "$build/$name" -j "$(nproc)" >>"$build/$name.log" 2>&1 || {
         cat "$build/$name.log"
         echo "run.sh: the build of $name failed" >&2
@@ -127,18 +129,18 @@ build_cross() {
         echo "set_tests_properties(\"$1/all\" PROPERTIES SKIP_RETURN_CODE 77)" >>"$suite"
         return 0
     fi
-    build_tree "$1" -DCMAKE_TOOLCHAIN_FILE="$top/cmake/toolchains/debian-cross.cmake" \
+    build_tree "$1" -O1 -DCMAKE_TOOLCHAIN_FILE="$top/cmake/toolchains/debian-cross.cmake" \
         -DCROSSVM_CROSS="$2" -DCROSSVM_CHECK_SOURCES=OFF -DCROSSVM_BUILD_EXAMPLES=OFF
 }
 
 # All trees are one suite.
 suite=$build/CTestTestfile.cmake
 : >"$suite"
-build_tree gcc -DCMAKE_C_COMPILER=gcc
-build_tree clang -DCMAKE_C_COMPILER=clang -DCROSSVM_CHECK_SOURCES=OFF
+build_tree gcc -O2 -DCMAKE_C_COMPILER=gcc
+build_tree clang -O2 -DCMAKE_C_COMPILER=clang -DCROSSVM_CHECK_SOURCES=OFF
 if [ $quick = no ]; then
     for sanitize in address thread; do
-        build_tree clang-$sanitize -DCMAKE_C_COMPILER=clang -DCROSSVM_CHECK_SOURCES=OFF \
+        build_tree clang-$sanitize "-O1 -g1" -DCMAKE_C_COMPILER=clang -DCROSSVM_CHECK_SOURCES=OFF \
             -DCROSSVM_SANITIZE=$sanitize
     done
     build_cross s390x s390x-linux-gnu qemu-s390x

@@ -208,8 +208,8 @@ static void fuzz_client(unsigned long n_rounds)
 
 static void a_peer_that_writes_between_any_two_loads(void)
 {
-    fuzz_producer(4000 / CHECK_SHORTER * check_scale());
-    fuzz_client(4000 / CHECK_SHORTER * check_scale());
+    fuzz_producer(2000 / CHECK_SHORTER * check_scale());
+    fuzz_client(2000 / CHECK_SHORTER * check_scale());
 }
 
 /* ---- parts that are too small ----------------------------------------------------------------- */
