@@ -37,6 +37,8 @@ enum {
 static struct sample_side side;
 static struct crossvm_mapping own_mapping;
 static struct crossvm_mapping peer_mapping;
+static struct crossvm_mapping writable_mapping; /* of the peer's, for elements that both write */
+static struct crossvm_region writable_peer;
 static struct crossvm_futex futex;
 static struct crossvm_notify notify;
 static const struct crossvm_pipe_bell tx_bell = {&notify, 0, 0, 1};
@@ -70,6 +72,8 @@ static void attach_to_peer(const char *name)
         (void)sched_yield();
     }
     REQUIRE(status == CROSSVM_OK);
+    REQUIRE(crossvm_shm_open(&writable_mapping, name, CROSSVM_READ_WRITE) == CROSSVM_OK);
+    REQUIRE(crossvm_region_attach(&writable_peer, &writable_mapping, side.party) == CROSSVM_OK);
     sample_open_peer(&side);
 }
 
@@ -272,19 +276,12 @@ static struct crossvm_chunk find_part(const char *name, uint32_t kind)
     return chunk;
 }
 
-static void make_exchange_part(uint32_t kind, uint32_t link_id)
-{
-    struct crossvm_chunk_decl decl =
-        sample_decl("exchange", kind, EXCHANGE_CAPACITY, SAMPLE_ELEM_LEN, side.party);
-    decl.link_id = link_id;
-    make_part(decl);
-}
-
-static void send_and_take_back(void)
+/* tx_kind: where the answers lie; in the client's part, unless the elements are shared. */
+static void send_and_take_back_by(uint32_t tx_kind)
 {
     static struct crossvm_exchange_tx tx;
     unsigned char elem[SAMPLE_ELEM_LEN];
-    make_exchange_part(CROSSVM_KIND_EXCHANGE_TX, side.party);
+    make_part(sample_decl("exchange", tx_kind, EXCHANGE_CAPACITY, SAMPLE_ELEM_LEN, side.party));
     struct crossvm_chunk peer = find_part("exchange", CROSSVM_KIND_EXCHANGE_RX);
     uint32_t n_sent = 0;
     int status;
@@ -307,18 +304,20 @@ static void send_and_take_back(void)
     }
 }
 
-static void answer_what_is_sent(void)
+static void answer_what_is_sent_by(uint32_t tx_kind)
 {
     static struct crossvm_exchange_rx rx;
     unsigned char elem[SAMPLE_ELEM_LEN];
-    uint32_t link_id = side.party == SAMPLE_A ? SAMPLE_B : SAMPLE_A;
-    make_exchange_part(CROSSVM_KIND_EXCHANGE_RX, link_id);
+    bool shared = tx_kind == CROSSVM_KIND_EXCHANGE_TX_SHARED;
+    struct crossvm_region *region = shared ? &writable_peer : &side.peer;
     struct crossvm_chunk peer;
     int status;
+    make_part(sample_decl("exchange", CROSSVM_KIND_EXCHANGE_RX, shared ? 0 : EXCHANGE_CAPACITY,
+                          shared ? 0 : SAMPLE_ELEM_LEN, side.party));
     REQUIRE(crossvm_exchange_rx_open(&rx, &side.own.region, &part, EXCHANGE_CAPACITY,
                                      SAMPLE_ELEM_LEN, 1) == CROSSVM_OK);
-    peer = find_part("exchange", CROSSVM_KIND_EXCHANGE_TX);
-    while ((status = crossvm_exchange_rx_link(&rx, &side.peer, &peer)) == CROSSVM_NOT_YET) {
+    peer = find_part("exchange", tx_kind);
+    while ((status = crossvm_exchange_rx_link(&rx, region, &peer)) == CROSSVM_NOT_YET) {
         (void)sched_yield();
     }
     REQUIRE(status == CROSSVM_OK);
@@ -332,6 +331,26 @@ static void answer_what_is_sent(void)
         REQUIRE(crossvm_exchange_rx_answer(&rx, elem) == CROSSVM_OK);
         n_answered++;
     }
+}
+
+static void send_and_take_back(void)
+{
+    send_and_take_back_by(CROSSVM_KIND_EXCHANGE_TX);
+}
+
+static void answer_what_is_sent(void)
+{
+    answer_what_is_sent_by(CROSSVM_KIND_EXCHANGE_TX);
+}
+
+static void share_elements(void)
+{
+    send_and_take_back_by(CROSSVM_KIND_EXCHANGE_TX_SHARED);
+}
+
+static void answer_in_place(void)
+{
+    answer_what_is_sent_by(CROSSVM_KIND_EXCHANGE_TX_SHARED);
 }
 
 static void publish_a_broadcast(void)
@@ -548,10 +567,11 @@ int main(int argc, char **argv)
     in_turn(send_all, receive_all, 3);
     in_turn(publish_until_told, read_versions, 5);
     in_turn(send_and_take_back, answer_what_is_sent, 7);
-    in_turn(publish_a_broadcast, read_a_broadcast, 9);
-    in_turn(push_by_two_writers, pop_from_two_writers, 11);
-    in_turn(lend_blocks, use_blocks, 13);
-    meet(15);
+    in_turn(share_elements, answer_in_place, 9);
+    in_turn(publish_a_broadcast, read_a_broadcast, 11);
+    in_turn(push_by_two_writers, pop_from_two_writers, 13);
+    in_turn(lend_blocks, use_blocks, 15);
+    meet(17);
     printf("%lu rings sent, %lu not needed\n", (unsigned long)notify.n_sent,
            (unsigned long)notify.n_suppressed);
     CHECK(notify.n_sent > 0);
