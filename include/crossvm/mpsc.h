@@ -134,7 +134,7 @@ struct crossvm_mpsc_tx {
     uint32_t writer;                        /* own id */
     uint32_t epoch;                         /* the ring's when it was opened */
     uint32_t peer_epoch;                    /* the consumer's part's when it was linked */
-    uint32_t index;                         /* of the last claim */
+    uint32_t index;                         /* of the last claim, or of one that was seen since */
     bool claimed;                           /* there is one, not committed yet */
     bool rung;                              /* rung_event is one */
     uint32_t rung_event;                    /* the event that it rang for last */
@@ -377,7 +377,8 @@ CROSSVM_ALWAYS_INLINE bool crossvm_i_mpsc_tx_first(const struct crossvm_mpsc_tx 
     return crossvm_i_mpsc_is_claimed(&tx->ring, head - 1);
 }
 
-/* One attempt at the next claim. OK tx->index; FULL; TORN somebody was faster; STALE; CORRUPT. */
+/* One attempt at the next claim. OK tx->index; FULL; TORN somebody was faster, or the head moved;
+ * STALE; CORRUPT. */
 CROSSVM_INLINE int crossvm_i_mpsc_tx_try(struct crossvm_mpsc_tx *tx)
 {
     const struct crossvm_i_mpsc_ring *ring = &tx->ring;
@@ -396,6 +397,7 @@ CROSSVM_INLINE int crossvm_i_mpsc_tx_try(struct crossvm_mpsc_tx *tx)
     if (tail - head > ring->mask) {
         return crossvm_i_mpsc_tx_refuse(tx, head);
     }
+    tx->index = tail - 1; /* an attempt that fails is not for nothing */
     struct crossvm_le32 *slot = crossvm_i_mpsc_slot(ring, tail);
     uint32_t word = crossvm_load_relaxed(slot);
     uint32_t claim = crossvm_i_mpsc_word(ring, tail, tx->writer, CROSSVM_I_MPSC_CLAIMED);
@@ -426,9 +428,9 @@ CROSSVM_NOINLINE int crossvm_i_mpsc_tx_claim(struct crossvm_mpsc_tx *tx)
 /* Claims the next place, to be filled in place: an element's length, the caller's alone until
  * committed. Reserving again gives the same place. The consumer takes nothing behind it meanwhile:
  * commit soon, and always. What must not be taken is given up by opening again, and counts as
- * lost. Role: a writer. Lock-free: at most CROSSVM_MPSC_TRIES attempts, each of
- * which fails because another writer has claimed; bounded also if one of them is dead. OK; FULL
- * (counted as refused); TORN the others were faster each time, call again; NOT_YET not linked;
+ * lost. Role: a writer. Lock-free: at most CROSSVM_MPSC_TRIES attempts, each of which fails because
+ * another writer has claimed or the consumer has released; bounded also if one of them is dead. OK;
+ * FULL (counted as refused); TORN the others were faster each time, call again; NOT_YET not linked;
  * STALE; CORRUPT with tx->fault. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_tx_reserve(struct crossvm_mpsc_tx *tx,
                                                              void **place)
@@ -752,7 +754,6 @@ CROSSVM_INLINE int crossvm_i_mpsc_rx_look(struct crossvm_mpsc_rx *rx)
     }
     if (CROSSVM_UNLIKELY(status == CROSSVM_EMPTY || status == CROSSVM_NOT_YET)) {
         crossvm_mpsc_rx_flush(rx);
-        crossvm_i_mpsc_rx_pace(rx);
     }
     return status;
 }
@@ -764,13 +765,8 @@ CROSSVM_ALWAYS_INLINE void crossvm_i_mpsc_rx_take(struct crossvm_mpsc_rx *rx)
     crossvm_i_mpsc_rx_next(rx);
 }
 
-/* Takes one element. elem: room for one. Role: the consumer. Wait-free, bounded by the element's
- * length, by a few pauses of the processor when it finds nothing behind a few elements, and, where
- * claims were given up, by the capacity. Trust: the slot's word is loaded once and judged; the
- * contents are the writer's, copied once: judge the copy. OK, rx->writer says whose it was; EMPTY;
- * NOT_YET an element is under way (rx->writer says whose; 0 = not linked); STALE; CORRUPT with
- * rx->fault. */
-CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_rx_pop(struct crossvm_mpsc_rx *rx, void *elem)
+/* Takes one element if there is one. */
+CROSSVM_INLINE int crossvm_i_mpsc_rx_pop(struct crossvm_mpsc_rx *rx, void *elem)
 {
     int status = crossvm_i_mpsc_rx_look(rx);
     if (status == CROSSVM_OK) {
@@ -782,16 +778,32 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_rx_pop(struct crossvm_mpsc_rx 
     return status;
 }
 
+/* Takes one element. elem: room for one. Role: the consumer. Wait-free, bounded by the element's
+ * length, by a few pauses of the processor when it finds nothing behind a few elements, and, where
+ * claims were given up, by the capacity. Trust: the slot's word is loaded once and judged; the
+ * contents are the writer's, copied once: judge the copy. OK, rx->writer says whose it was; EMPTY;
+ * NOT_YET an element is under way (rx->writer says whose; 0 = not linked); STALE; CORRUPT with
+ * rx->fault. */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_rx_pop(struct crossvm_mpsc_rx *rx, void *elem)
+{
+    int status = crossvm_i_mpsc_rx_pop(rx, elem);
+    if (status != CROSSVM_OK) {
+        crossvm_i_mpsc_rx_pace(rx);
+    }
+    return status;
+}
+
 /* Takes up to n elements, one behind the other: the number taken, from 1. n 0 takes none and
- * answers 0. Role: the consumer. Wait-free, bounded by n and the capacity. Trust: as pop. A status
- * as pop when there was none: what stopped a batch shows at the next call. */
+ * answers 0. Role: the consumer. Wait-free, bounded by n and the capacity, and paused as pop if
+ * there is none. Trust: as pop. A status as pop when there was none: what stopped a batch shows at
+ * the next call. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_rx_pop_n(struct crossvm_mpsc_rx *rx, void *elems,
                                                            uint32_t n)
 {
     unsigned char *to = (unsigned char *)elems;
     int n_taken = 0;
     while ((uint32_t)n_taken < n && n_taken < 0x7fffffff) {
-        int status = crossvm_mpsc_rx_pop(rx, to);
+        int status = n_taken == 0 ? crossvm_mpsc_rx_pop(rx, to) : crossvm_i_mpsc_rx_pop(rx, to);
         if (status != CROSSVM_OK) {
             return n_taken == 0 ? status : n_taken;
         }
@@ -803,13 +815,15 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_rx_pop_n(struct crossvm_mpsc_r
 
 /* Shows the next element in place; it stays the consumer's until released. A writer that breaks the
  * rules can change it meanwhile: what must be judged, copy first, or pop. Role: the consumer.
- * Wait-free, bounded by the capacity. Statuses as pop. */
+ * Wait-free, bounded by the capacity, and paused as pop if there is none. Statuses as pop. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_rx_peek(struct crossvm_mpsc_rx *rx,
                                                           const void **elem)
 {
     int status = crossvm_i_mpsc_rx_look(rx);
     rx->shown = status == CROSSVM_OK;
-    if (status == CROSSVM_OK) {
+    if (status != CROSSVM_OK) {
+        crossvm_i_mpsc_rx_pace(rx);
+    } else {
         *elem = (const unsigned char *)(const void *)crossvm_i_mpsc_slot(&rx->ring, rx->head) +
                 CROSSVM_MPSC_SLOT_LEN;
     }
@@ -914,6 +928,9 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_rx_arm(struct crossvm_mpsc_rx 
         /* Who has filled that place already does not ring again. */
         if (event - end - 1 < 0x80000000u && crossvm_i_mpsc_rx_judge(rx, event) >= 0) {
             event = end;
+        }
+        if (rx->state != CROSSVM_OK) {
+            return rx->state;
         }
         (void)crossvm_wake_at(&rx->waiter, event, delay_ns);
         n = crossvm_i_mpsc_rx_count(rx, want, &end);

@@ -198,6 +198,32 @@ static void a_writer_that_has_just_opened_searches_in_few_steps(void)
     mpsc_drop(&mpsc);
 }
 
+/* Others push now and then, as often as would meet each attempt: it gets on all the same. */
+static uint32_t n_accesses;
+
+static void now_and_then(void *every)
+{
+    n_accesses++;
+    if (n_accesses % *(const uint32_t *)every == 0) {
+        (void)mpsc_push(&mpsc, 2, n_accesses);
+    }
+}
+
+static void one_that_is_far_behind_catches_up(void)
+{
+    for (uint32_t every = 12; every <= 60; every++) {
+        mpsc_up(&mpsc, 16384, 8, 0, usual);
+        for (uint32_t i = 0; i < 10000; i++) {
+            REQUIRE(mpsc_push(&mpsc, 2, i) == CROSSVM_OK);
+        }
+        n_accesses = 0;
+        test_hook_arm(0, now_and_then, &every);
+        CHECK_EQ(mpsc_push(&mpsc, 1, 0), CROSSVM_OK);
+        (void)test_hook_disarm();
+        mpsc_drop(&mpsc);
+    }
+}
+
 /* An act in front of each access: who is overtaken every time says so in bounded steps. */
 static void one_who_is_always_overtaken_gives_up(void)
 {
@@ -535,6 +561,7 @@ int main(void)
     CASE(others_act_while_one_pushes);
     CASE(others_act_while_the_consumer_pops);
     CASE(a_writer_that_has_just_opened_searches_in_few_steps);
+    CASE(one_that_is_far_behind_catches_up);
     CASE(one_who_is_always_overtaken_gives_up);
     CASE(one_who_sleeps_for_an_age_finds_no_fault);
     CASE(a_gap_is_filled_when_the_ring_is_full);
