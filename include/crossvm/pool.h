@@ -55,7 +55,7 @@
 #ifndef CROSSVM_POOL_H
 #define CROSSVM_POOL_H
 
-#include "region.h"
+#include "wake.h"
 
 CROSSVM_EXTERN_C_BEGIN
 
@@ -672,6 +672,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pool_owner_link(struct crossvm_pool
     const struct crossvm_pool_words_shm *returns =
         (const struct crossvm_pool_words_shm *)(const void *)crossvm_i_control(region, chunk);
     status = crossvm_i_pool_bound(returns, owner->region_id, owner->epoch);
+    uint32_t count = crossvm_load_relaxed(&returns->count);
     if (crossvm_load_relaxed(&returns->epoch) != chunk->generation) {
         return CROSSVM_STALE;
     }
@@ -679,7 +680,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pool_owner_link(struct crossvm_pool
         struct crossvm_pool_link *link = &owner->links[reader];
         link->returns = returns;
         link->epoch = chunk->generation;
-        link->count = crossvm_load_relaxed(&returns->count);
+        link->count = count;
         link->fresh = true;
         link->state = CROSSVM_OK;
     }
@@ -990,8 +991,43 @@ CROSSVM_INLINE uint32_t crossvm_pool_owner_n_lent(const struct crossvm_pool_owne
     return reader < owner->n_readers ? owner->links[reader].n_lent : 0;
 }
 
-/* How it stands with a reader's part, as it was seen last. count: its count of blocks given back,
- * the index at which wake.h begins to wait. reader: its number. Role: the owner. Pure. OK; NOT_YET
+/* Asks to be rung when a reader has given back `want` blocks more than were collected; the reader
+ * kicks with crossvm_pool_reader_count behind what it gives back. Call crossvm_pool_owner_collect
+ * in front of it, and again when it answers 1 or the ring came, which may be early: a count may run
+ * ahead of the blocks. waiter: of a WAKE chunk of the owner's. reader: its number. want: from 1; 1
+ * where several readers are waited for. delay_ns: as crossvm_wake_at. Role: the owner, about to
+ * sleep. Wait-free, one full fence. Trust: any count is harmless.
+ * 1 don't sleep, collect: something came meanwhile, and nothing is armed; 0 armed: sleep; INVALID
+ * no such reader, or want is 0; NOT_YET it is not linked; STALE its part is gone, or a chunk of the
+ * owner's, or the waiter's; CORRUPT open answered so. */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pool_owner_arm(
+    const struct crossvm_pool_owner *owner, uint32_t reader,
+    const struct crossvm_wake_waiter *waiter, uint32_t want, uint64_t delay_ns)
+{
+    int status = crossvm_i_pool_ready(owner);
+    if (status != CROSSVM_OK) {
+        return status;
+    }
+    if (reader >= owner->n_readers || want == 0) {
+        return CROSSVM_INVALID;
+    }
+    const struct crossvm_pool_link *link = &owner->links[reader];
+    if (link->state != CROSSVM_OK) {
+        return link->state;
+    }
+    status = crossvm_wake_at(waiter, link->count + want - 1, delay_ns);
+    if (status != CROSSVM_OK) {
+        return status;
+    }
+    if (link->fresh || crossvm_load_relaxed(&link->returns->count) != link->count) {
+        status = crossvm_wake_never(waiter);
+        return status == CROSSVM_OK ? 1 : status;
+    }
+    return 0;
+}
+
+/* How it stands with a reader's part, as it was seen last. count: its count of blocks given back.
+ * reader: its number. Role: the owner. Pure. OK; NOT_YET
  * not linked; STALE its part is gone: what it has stays lent until it is linked anew or forgotten;
  * INVALID no such reader. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pool_owner_reader(

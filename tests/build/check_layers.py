@@ -30,7 +30,7 @@ LAYERS = {
     "bytes.h": (3, []),
     "snapshot.h": (3, []),
     "broadcast.h": (3, []),
-    "pool.h": (3, []),
+    "pool.h": (3, ["wake.h"]),
     "spsc.h": (3, ["wake.h"]),
     "exchange.h": (3, ["spsc.h"]),
     "fanin.h": (3, ["spsc.h"]),

@@ -68,7 +68,7 @@ GROUPS = [
     ("pool, reader: give back all", "crossvm_pool_reader_give_back_all"),
     ("pool, owner: open, link", "crossvm_pool_owner_(open|link|reader)"),
     ("pool, owner: allocate, lend", "crossvm_pool_owner_(allocate|raw|put|lend)"),
-    ("pool, owner: get back", "crossvm_pool_owner_(collect|n_free|n_lent)"),
+    ("pool, owner: get back", "crossvm_pool_owner_(collect|arm|n_free|n_lent)"),
     ("pool, owner: take back", "crossvm_pool_owner_(recall|forget|lent)"),
     ("queue, producer: open, link", "crossvm_spsc_tx_(open|link)"),
     ("queue, producer: push", "crossvm_spsc_tx_push"),

@@ -260,10 +260,142 @@ static void a_part_that_goes_away_ends_no_loan(void)
     }
 }
 
+/* ---- waiting for blocks ------------------------------------------------------------------------ */
+
+static struct test_region wake_region;
+static struct crossvm_wake_waiter waiter;
+static struct crossvm_wake_publisher publisher;
+static struct crossvm_pool_id ids[N];
+static uint32_t n_wanted;
+static bool sleeps;
+static bool rung;
+
+static void wake_up(void)
+{
+    const struct crossvm_chunk_decl decl = {"wake",  CROSSVM_KIND_WAKE, 0, 0,
+                                            PARTY_A, PARTY_B,           0, 0};
+    const struct crossvm_region_plan plan = TEST_PLAN(&decl, 1, 0, 0, 0, PARTY_A);
+    test_region_make(&wake_region, &plan, PARTY_B);
+    struct crossvm_chunk chunk = test_find(&wake_region.reader, "wake", CROSSVM_KIND_WAKE);
+    REQUIRE(crossvm_wake_waiter_open(&waiter, &wake_region.owner.region, &chunk) == CROSSVM_OK);
+    REQUIRE(crossvm_wake_publisher_open(&publisher, &wake_region.reader, &chunk,
+                                        crossvm_pool_reader_count(&pool.side[0].reader)) ==
+            CROSSVM_OK);
+    uint64_t again_ns;
+    (void)crossvm_wake_due(&publisher, crossvm_pool_reader_count(&pool.side[0].reader), 0,
+                           &again_ns); /* the first kick always rings */
+    sleeps = false;
+}
+
+static void kick(void)
+{
+    uint64_t again_ns;
+    rung = crossvm_wake_due(&publisher, crossvm_pool_reader_count(&pool.side[0].reader), 0,
+                            &again_ns) == 1 ||
+           rung;
+}
+
+static void lend_all(void)
+{
+    while (crossvm_pool_owner_n_free(&pool.owner) != 0) {
+        struct crossvm_pool_id lent;
+        uint32_t block = test_pool_lend(&pool, OLD, LEN, 1, &lent);
+        ids[block] = lent;
+    }
+}
+
+/* The owner uses up what it has, and waits for more: as the manual says. */
+static void waits(void *unused)
+{
+    (void)unused;
+    happened = true;
+    if (sleeps && !rung) {
+        return;
+    }
+    for (int i = 0; i < 8; i++) {
+        int n = crossvm_pool_owner_collect(&pool.owner);
+        REQUIRE(n >= 0);
+        lend_all();
+        int status = crossvm_pool_owner_arm(&pool.owner, 0, &waiter, n_wanted, 0);
+        REQUIRE(status == 0 || status == 1);
+        sleeps = status == 0;
+        rung = false;
+        if (sleeps) {
+            return;
+        }
+    }
+    CHECK(false); /* nobody gives anything back any more */
+}
+
+static void give_by_id(const struct crossvm_pool_id *which)
+{
+    struct crossvm_pool_view view;
+    if (crossvm_pool_reader_find(&pool.side[0].reader, which, &view) == CROSSVM_OK) {
+        REQUIRE(crossvm_pool_reader_give_back(&pool.side[0].reader, &view) == CROSSVM_OK);
+        kick();
+    }
+}
+
+static void give_all_at_once(void *unused)
+{
+    (void)unused;
+    REQUIRE(crossvm_pool_reader_give_back_all(&pool.side[0].reader) == CROSSVM_OK);
+    kick();
+}
+
+static void give_each(void *unused)
+{
+    (void)unused;
+    happened = true;
+    for (uint32_t i = 0; i < N; i++) {
+        give_by_id(&ids[i]);
+    }
+}
+
+/* Whoever was interrupted has gone on; then everything comes back, and a sleeper was rung for it. */
+static void check_woken(void)
+{
+    for (int i = 0; i < 4; i++) {
+        give_each(NULL);
+        CHECK(!sleeps || rung);
+        waits(NULL);
+        CHECK(sleeps);
+    }
+    test_region_drop(&wake_region);
+    test_pool_drop(&pool);
+}
+
+static void an_owner_that_waits_is_rung(void)
+{
+    void (*const gives[])(void *) = {give_each, give_all_at_once};
+    for (unsigned i = 0; i < 2 * 2 * N; i++) {
+        happened = true;
+        for (unsigned long at = 1; happened && at < MOST; at++) {
+            n_wanted = 1 + i / 4;
+            test_pool_make(&pool, N, LEN, 1);
+            wake_up();
+            lend_all();
+            happened = false;
+            if (i % 2 ==
+                0) { /* the owner waits while a reader gives back, or the other way round */
+                test_hook_arm(at, waits, NULL);
+                gives[i / 2 % 2](NULL);
+            } else {
+                test_hook_arm(at, gives[i / 2 % 2], NULL);
+                waits(NULL);
+            }
+            happened = test_hook_disarm() >= at;
+            waits(NULL);
+            check_woken();
+        }
+    }
+}
+
 int main(void)
 {
     CASE(whatever_an_owner_does_a_reader_is_not_deceived);
     CASE(what_is_given_back_meanwhile_is_not_forgotten);
     CASE(a_part_that_goes_away_ends_no_loan);
+    CASE(an_owner_that_waits_is_rung);
     return check_done();
 }
