@@ -140,7 +140,7 @@ build_tree gcc -O2 -DCMAKE_C_COMPILER=gcc
 build_tree clang -O2 -DCMAKE_C_COMPILER=clang -DCROSSVM_CHECK_SOURCES=OFF
 if [ $quick = no ]; then
     for sanitize in address thread; do
-        build_tree clang-$sanitize "-O1 -g1" -DCMAKE_C_COMPILER=clang -DCROSSVM_CHECK_SOURCES=OFF \
+        build_tree clang-$sanitize "-O0 -g1" -DCMAKE_C_COMPILER=clang -DCROSSVM_CHECK_SOURCES=OFF \
             -DCROSSVM_SANITIZE=$sanitize
     done
     build_cross s390x s390x-linux-gnu qemu-s390x
