@@ -444,15 +444,26 @@ static void an_element_of_several_writers_is_these_accesses(void)
     REQUIRE(crossvm_mpsc_rx_link(&rx, own, &ring) == CROSSVM_OK);
     REQUIRE(crossvm_mpsc_tx_open(&tx, own, &ring, 1) == CROSSVM_OK);
     REQUIRE(crossvm_mpsc_tx_link(&tx, own, &part) == CROSSVM_OK);
-    for (uint32_t i = 0; i < 9; i++) {
+    /* The first one has no claim of its own to begin at. */
+    REQUIRE(crossvm_mpsc_tx_push(&tx, element) == CROSSVM_OK);
+    REQUIRE(crossvm_mpsc_rx_pop(&rx, element) == CROSSVM_OK);
+    for (uint32_t i = 1; i < 9; i++) {
+        struct crossvm_mpsc_slot_shm *last =
+            (struct crossvm_mpsc_slot_shm *)(void *)crossvm_i_mpsc_slot(&tx.ring, i - 1);
         struct crossvm_mpsc_slot_shm *slot =
             (struct crossvm_mpsc_slot_shm *)(void *)crossvm_i_mpsc_slot(&tx.ring, i);
         const struct step push[] = {
-            LOAD(tx.peer->line.index), LOAD(tx.own->index),
-            LOAD(tx.peer->line.epoch), LOAD(tx.own->epoch),
-            LOAD(slot->claim),         CAS(slot->claim),
-            CAS(tx.own->index),        {CROSSVM_ACCESS_COPY_OUT, slot + 1, LEN},
-            FENCE(slot->claim),        CAS(slot->claim),
+            LOAD(tx.peer->line.index),
+            LOAD(tx.peer->line.epoch),
+            LOAD(tx.own->epoch),
+            LOAD(last->claim),
+            LOAD(slot->claim),
+            LOAD(slot->claim),
+            LOAD(tx.peer->line.index),
+            CAS(slot->claim),
+            {CROSSVM_ACCESS_COPY_OUT, slot + 1, LEN},
+            FENCE(slot->claim),
+            CAS(slot->claim),
         };
         const struct step pop[] = {
             LOAD(slot->claim),
