@@ -1027,9 +1027,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pool_owner_arm(
 }
 
 /* How it stands with a reader's part, as it was seen last. count: its count of blocks given back.
- * reader: its number. Role: the owner. Pure. OK; NOT_YET
- * not linked; STALE its part is gone: what it has stays lent until it is linked anew or forgotten;
- * INVALID no such reader. */
+ * reader: its number. Role: the owner. Pure. OK; NOT_YET not linked; STALE its part is gone: what
+ * it has stays lent until it is linked anew or forgotten; INVALID no such reader. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pool_owner_reader(
     const struct crossvm_pool_owner *owner, uint32_t reader, uint32_t *count)
 {

@@ -161,6 +161,24 @@ static inline void test_pool_make(struct test_pool *pool, uint32_t n, uint32_t l
     test_pool_link(pool);
 }
 
+/* A WAKE chunk by which the owner waits for reader 0's blocks. */
+struct test_pool_wake {
+    struct test_region region;
+    struct crossvm_chunk chunk;
+    struct crossvm_wake_waiter waiter;
+};
+
+static inline void test_pool_wake_make(struct test_pool_wake *wake)
+{
+    const struct crossvm_chunk_decl decl = {"wake",  CROSSVM_KIND_WAKE, 0, 0,
+                                            PARTY_A, PARTY_B,           0, 0};
+    const struct crossvm_region_plan plan = TEST_PLAN(&decl, 1, 0, 0, 0, PARTY_A);
+    test_region_make(&wake->region, &plan, PARTY_B);
+    wake->chunk = test_find(&wake->region.reader, "wake", CROSSVM_KIND_WAKE);
+    REQUIRE(crossvm_wake_waiter_open(&wake->waiter, &wake->region.owner.region, &wake->chunk) ==
+            CROSSVM_OK);
+}
+
 /* Both sides of each region see the same addresses, so that a thread sanitizer can compare. Before
  * anything is opened. */
 static inline void test_pool_one_mapping(struct test_pool *pool)

@@ -188,6 +188,16 @@ static void a_consumer_that_passes_over_the_living_takes_their_places(void)
     mpsc_drop(&mpsc);
 }
 
+/* The place of the event is looked at, too: then nothing is armed. */
+static void an_impossible_place_that_is_waited_for_arms_nothing(void)
+{
+    mpsc_up(&mpsc, CAPACITY, ELEM_LEN, start, usual);
+    crossvm_store_relaxed(mpsc_slot(&mpsc, start + 1), 0xfffff0ffu);
+    CHECK_EQ(crossvm_mpsc_rx_arm(&mpsc.rx, 2, 0), CROSSVM_CORRUPT);
+    CHECK_EQ(crossvm_load_relaxed(&mpsc_rx_words(&mpsc)->line.mode), CROSSVM_WAKE_NEVER);
+    mpsc_drop(&mpsc);
+}
+
 /* Laps that cannot be, in one slot after the other. */
 static void slots_of_nonsense_end_in_a_bounded_number_of_tries(void)
 {
@@ -339,6 +349,7 @@ int main(void)
     CASE(a_ring_that_never_stops_giving_up_costs_one_lap_a_call);
     CASE(what_was_shown_and_then_given_up_is_not_released);
     CASE(a_consumer_that_passes_over_the_living_takes_their_places);
+    CASE(an_impossible_place_that_is_waited_for_arms_nothing);
     CASE(slots_of_nonsense_end_in_a_bounded_number_of_tries);
     CASE(a_consumer_survives_any_ring);
     CASE(a_writer_survives_any_consumer);

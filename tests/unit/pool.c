@@ -574,30 +574,24 @@ static void the_count_is_the_parts_from_the_link_on(void)
 
 static void an_owner_arms_only_behind_a_look(void)
 {
-    struct test_region wake;
-    struct crossvm_wake_waiter waiter;
-    const struct crossvm_chunk_decl decl = {"wake",  CROSSVM_KIND_WAKE, 0, 0,
-                                            PARTY_A, PARTY_B,           0, 0};
-    const struct crossvm_region_plan plan = TEST_PLAN(&decl, 1, 0, 0, 0, PARTY_A);
-    test_region_make(&wake, &plan, PARTY_B);
-    struct crossvm_chunk chunk = test_find(&wake.reader, "wake", CROSSVM_KIND_WAKE);
-    REQUIRE(crossvm_wake_waiter_open(&waiter, &wake.owner.region, &chunk) == CROSSVM_OK);
+    struct test_pool_wake wake;
+    test_pool_wake_make(&wake);
     test_pool_make(&pool, N, LEN, 1);
-    CHECK_EQ(crossvm_pool_owner_arm(&pool.owner, 1, &waiter, 1, 0), CROSSVM_INVALID);
-    CHECK_EQ(crossvm_pool_owner_arm(&pool.owner, 0, &waiter, 0, 0), CROSSVM_INVALID);
+    CHECK_EQ(crossvm_pool_owner_arm(&pool.owner, 1, &wake.waiter, 1, 0), CROSSVM_INVALID);
+    CHECK_EQ(crossvm_pool_owner_arm(&pool.owner, 0, &wake.waiter, 0, 0), CROSSVM_INVALID);
     /* What the reader gave back before it was linked was not looked at yet. */
-    CHECK_EQ(crossvm_pool_owner_arm(&pool.owner, 0, &waiter, 1, 0), 1);
+    CHECK_EQ(crossvm_pool_owner_arm(&pool.owner, 0, &wake.waiter, 1, 0), 1);
     collect(0);
-    CHECK_EQ(crossvm_pool_owner_arm(&pool.owner, 0, &waiter, 1, 0), 0);
+    CHECK_EQ(crossvm_pool_owner_arm(&pool.owner, 0, &wake.waiter, 1, 0), 0);
     test_pool_open_owner(&pool);
-    CHECK_EQ(crossvm_pool_owner_arm(&pool.owner, 0, &waiter, 1, 0), CROSSVM_NOT_YET);
+    CHECK_EQ(crossvm_pool_owner_arm(&pool.owner, 0, &wake.waiter, 1, 0), CROSSVM_NOT_YET);
     test_pool_link(&pool);
     collect(0);
-    REQUIRE(crossvm_region_owner_renew(&wake.owner, &chunk) == CROSSVM_OK);
-    CHECK_EQ(crossvm_pool_owner_arm(&pool.owner, 0, &waiter, 1, 0), CROSSVM_STALE);
+    REQUIRE(crossvm_region_owner_renew(&wake.region.owner, &wake.chunk) == CROSSVM_OK);
+    CHECK_EQ(crossvm_pool_owner_arm(&pool.owner, 0, &wake.waiter, 1, 0), CROSSVM_STALE);
     REQUIRE(crossvm_region_owner_renew(&pool.region.owner, &pool.lent) == CROSSVM_OK);
-    CHECK_EQ(crossvm_pool_owner_arm(&pool.owner, 0, &waiter, 1, 0), CROSSVM_STALE);
-    test_region_drop(&wake);
+    CHECK_EQ(crossvm_pool_owner_arm(&pool.owner, 0, &wake.waiter, 1, 0), CROSSVM_STALE);
+    test_region_drop(&wake.region);
     test_pool_drop(&pool);
 }
 

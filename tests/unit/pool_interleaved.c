@@ -262,8 +262,7 @@ static void a_part_that_goes_away_ends_no_loan(void)
 
 /* ---- waiting for blocks ------------------------------------------------------------------------ */
 
-static struct test_region wake_region;
-static struct crossvm_wake_waiter waiter;
+static struct test_pool_wake wake;
 static struct crossvm_wake_publisher publisher;
 static struct crossvm_pool_id ids[N];
 static uint32_t n_wanted;
@@ -272,13 +271,8 @@ static bool rung;
 
 static void wake_up(void)
 {
-    const struct crossvm_chunk_decl decl = {"wake",  CROSSVM_KIND_WAKE, 0, 0,
-                                            PARTY_A, PARTY_B,           0, 0};
-    const struct crossvm_region_plan plan = TEST_PLAN(&decl, 1, 0, 0, 0, PARTY_A);
-    test_region_make(&wake_region, &plan, PARTY_B);
-    struct crossvm_chunk chunk = test_find(&wake_region.reader, "wake", CROSSVM_KIND_WAKE);
-    REQUIRE(crossvm_wake_waiter_open(&waiter, &wake_region.owner.region, &chunk) == CROSSVM_OK);
-    REQUIRE(crossvm_wake_publisher_open(&publisher, &wake_region.reader, &chunk,
+    test_pool_wake_make(&wake);
+    REQUIRE(crossvm_wake_publisher_open(&publisher, &wake.region.reader, &wake.chunk,
                                         crossvm_pool_reader_count(&pool.side[0].reader)) ==
             CROSSVM_OK);
     uint64_t again_ns;
@@ -316,7 +310,7 @@ static void waits(void *unused)
         int n = crossvm_pool_owner_collect(&pool.owner);
         REQUIRE(n >= 0);
         lend_all();
-        int status = crossvm_pool_owner_arm(&pool.owner, 0, &waiter, n_wanted, 0);
+        int status = crossvm_pool_owner_arm(&pool.owner, 0, &wake.waiter, n_wanted, 0);
         REQUIRE(status == 0 || status == 1);
         sleeps = status == 0;
         rung = false;
@@ -361,7 +355,7 @@ static void check_woken(void)
         waits(NULL);
         CHECK(sleeps);
     }
-    test_region_drop(&wake_region);
+    test_region_drop(&wake.region);
     test_pool_drop(&pool);
 }
 
