@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -89,6 +90,7 @@ static struct {
 
 static struct region regions[REGIONS_MOST];
 static size_t n_regions;
+static int reserve = -1; /* a descriptor that can be given up */
 
 /* ---- saying -------------------------------------------------------------------------------- */
 
@@ -105,9 +107,13 @@ static void say(const struct region *region, const char *format, ...)
     va_end(list);
 }
 
+static void close_regions(void);
+
+/* Nothing is left behind that was not there before. */
 static void fail(const char *what, const char *why)
 {
     fprintf(stderr, NAME ": %s: %s\n", what, why);
+    close_regions();
     exit(1);
 }
 
@@ -324,12 +330,27 @@ static void enter(struct region *region, int socket, const struct ucred *who)
         (unsigned long)who->uid);
 }
 
+/* With no descriptor left, one that is kept for this lets the newcomer in and out again: else it
+ * would stand in front of the door, and the server would turn round and round. */
+static void send_away(const struct region *region)
+{
+    say(region, "somebody is sent away: %s", strerror(errno));
+    (void)close(reserve);
+    int socket = accept4(region->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (socket >= 0) {
+        (void)close(socket);
+    }
+    reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static void welcome(struct region *region)
 {
     struct ucred who = {0, 0, 0};
     int socket = accept4(region->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket < 0) {
-        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+        if (errno == EMFILE || errno == ENFILE) {
+            send_away(region);
+        } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
             say(region, "accept: %s", strerror(errno));
         }
         return;
@@ -463,13 +484,16 @@ static void open_memory(struct region *region)
     region->memory = fd;
 }
 
-/* A name that is another's by now stays. */
-static void close_region(const struct region *region)
+/* Takes the sockets' names away. One that is another's by now stays. */
+static void close_regions(void)
 {
     struct stat stat;
-    if (lstat(region->path, &stat) == 0 && stat.st_dev == region->dev &&
-        stat.st_ino == region->ino) {
-        (void)unlink(region->path);
+    for (size_t i = 0; i < n_regions; i++) {
+        const struct region *region = &regions[i];
+        if (region->ino != 0 && lstat(region->path, &stat) == 0 && stat.st_dev == region->dev &&
+            stat.st_ino == region->ino) {
+            (void)unlink(region->path);
+        }
     }
 }
 
@@ -703,6 +727,16 @@ static void take_arguments(int argc, char **argv)
     }
 }
 
+/* As many descriptors as the system lets this process have: each peer takes one a vector. */
+static void raise_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int main(int argc, char **argv)
 {
     sigset_t ends;
@@ -712,9 +746,11 @@ int main(int argc, char **argv)
     (void)sigaddset(&ends, SIGTERM);
     (void)sigprocmask(SIG_BLOCK, &ends, NULL);
     int signals = signalfd(-1, &ends, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (signals < 0) {
-        fail("signalfd", strerror(errno));
+    reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (signals < 0 || reserve < 0) {
+        fail("descriptors", strerror(errno));
     }
+    raise_limit();
     for (size_t i = 0; i < n_regions; i++) {
         open_memory(&regions[i]);
         listen_at(&regions[i]);
@@ -723,8 +759,6 @@ int main(int argc, char **argv)
             regions[i].file == NULL ? "" : regions[i].file);
     }
     run(signals);
-    for (size_t i = 0; i < n_regions; i++) {
-        close_region(&regions[i]);
-    }
+    close_regions();
     return 0;
 }
