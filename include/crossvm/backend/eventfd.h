@@ -13,7 +13,6 @@
 
 #include "../notify.h"
 
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/uio.h>
 
@@ -77,23 +76,18 @@ CROSSVM_INLINE int crossvm_i_eventfd_wait(void *context, uint32_t vector, uint64
     if (vector >= eventfd->n_own) {
         return CROSSVM_NOT_FOUND;
     }
-    struct pollfd poll = {eventfd->own[vector], POLLIN, 0};
     uint64_t count;
     for (;;) {
-        if (crossvm_i_eventfd_read(poll.fd, &count) == (ssize_t)sizeof(count)) {
+        if (crossvm_i_eventfd_read(eventfd->own[vector], &count) == (ssize_t)sizeof(count)) {
             return CROSSVM_OK;
         }
         if (errno != EAGAIN && errno != EINTR) {
             return CROSSVM_SYSTEM;
         }
-        uint64_t now_ns = crossvm_posix_now();
-        if (now_ns >= deadline_ns) {
-            return CROSSVM_TIMEOUT;
-        }
-        struct timespec left = crossvm_i_posix_timespec(deadline_ns - now_ns);
-        if (ppoll(&poll, 1, &left, NULL) < 0) {
+        int status = crossvm_i_posix_poll(eventfd->own[vector], deadline_ns);
+        if (status != CROSSVM_OK) {
             /* A signal handler ran: let the caller look around. */
-            return errno == EINTR ? CROSSVM_OK : CROSSVM_SYSTEM;
+            return status == CROSSVM_SYSTEM && errno == EINTR ? CROSSVM_OK : status;
         }
     }
 }

@@ -224,17 +224,12 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_client_step(
 
 /* ---- coming up ----------------------------------------------------------------------------- */
 
-/* Waits until the socket is readable. OK; TIMEOUT; SYSTEM with errno. */
+/* Waits until the socket is readable, or a signal handler ran. OK; TIMEOUT; SYSTEM with errno. */
 CROSSVM_INLINE int crossvm_i_ivshmem_client_wait(const struct crossvm_ivshmem_client *client,
                                                  uint64_t deadline_ns)
 {
-    struct pollfd poll = {client->socket, POLLIN, 0};
-    uint64_t now_ns = crossvm_posix_now();
-    if (now_ns >= deadline_ns) {
-        return CROSSVM_TIMEOUT;
-    }
-    struct timespec left = crossvm_i_posix_timespec(deadline_ns - now_ns);
-    return ppoll(&poll, 1, &left, NULL) < 0 && errno != EINTR ? CROSSVM_SYSTEM : CROSSVM_OK;
+    int status = crossvm_i_posix_poll(client->socket, deadline_ns);
+    return status == CROSSVM_SYSTEM && errno == EINTR ? CROSSVM_OK : status;
 }
 
 /* The next message, waited for. */

@@ -3,7 +3,8 @@
  * crossvm/backend/ivshmem_pci.h - QEMU's ivshmem device in a Linux guest, by the files that the
  * kernel shows of it: no driver, no interrupts. ACRN's has the same registers.
  *
- * Layer 6, on posix.h and notify.h. Roles: whoever may open the device's files (root, usually).
+ * Layer 6, on examine.h. Roles: whoever may open the device's files (root, usually). A notify for
+ * it is polling (notify.h).
  *
  * Registers of the device (BAR0), 32 bits each, little-endian (QEMU, docs/specs/ivshmem-spec.rst):
  *
@@ -11,22 +12,23 @@
  *   8       IVPosition  own id, read; 0 also where there is no server
  *   12      Doorbell    vector in the low 16 bits, the peer's id in the high ones, written
  *
- * The shared memory is BAR2. Nobody can tell from the device whether it may be written: a write to
- * memory that the hypervisor keeps read-only is lost without a sign. So the access is what the
- * caller says, and a mapping for reading is never written.
+ * The shared memory is BAR2. Devices look alike: they are told apart by their slots, which the
+ * hypervisor's configuration says, or by the region in their memory. The device does not say whether
+ * its memory may be written: the access is the caller's to say. A mapping for reading is never
+ * written; one for writing is tried (examine.h).
  */
 #ifndef CROSSVM_BACKEND_IVSHMEM_PCI_H
 #define CROSSVM_BACKEND_IVSHMEM_PCI_H
 
+#include "examine.h"
 #include "posix.h"
-
-#include "../notify.h"
 
 #include <dirent.h>
 
 CROSSVM_EXTERN_C_BEGIN
 
 #define CROSSVM_IVSHMEM_SLOT_LEN 16u /* room for "0000:00:03.0" and more */
+#define CROSSVM_IVSHMEM_DEVICES  64u /* that are looked at in one machine */
 
 /* A device of this machine. */
 struct crossvm_ivshmem_device {
@@ -37,30 +39,33 @@ struct crossvm_ivshmem_device {
 
 /* A device in use. */
 struct crossvm_ivshmem_pci {
-    struct crossvm_mapping mapping; /* the shared memory */
-    volatile uint32_t *registers;   /* BAR0; NULL = could not be mapped */
+    struct crossvm_mapping mapping;         /* the shared memory */
+    struct crossvm_examination examination; /* what it was found to be */
 };
 
+/* Registers, bytes from BAR0's base. */
+#define CROSSVM_IVSHMEM_POSITION 8u  /* own id */
+#define CROSSVM_IVSHMEM_DOORBELL 12u /* rings */
+
+/* What is written to ring, little-endian. Both are below 2^16. */
+CROSSVM_INLINE void crossvm_i_ivshmem_doorbell_bytes(unsigned char bytes[4], uint32_t peer,
+                                                     uint32_t vector)
+{
+    bytes[0] = (unsigned char)vector;
+    bytes[1] = (unsigned char)(vector >> 8);
+    bytes[2] = (unsigned char)peer;
+    bytes[3] = (unsigned char)(peer >> 8);
+}
+
 /* ---- the kernel's files -------------------------------------------------------------------- */
+
+#define CROSSVM_I_IVSHMEM_FILE 64u /* room for a file's name below a device's folder */
 
 /* Opens a file of a device's. 0 and up; SYSTEM with errno. */
 CROSSVM_INLINE int crossvm_i_ivshmem_pci_open_file(const char *slot, const char *name, int flags)
 {
-    static const char folder[] = "/sys/bus/pci/devices/";
-    char path[sizeof(folder) + CROSSVM_IVSHMEM_SLOT_LEN + 32];
-    size_t slot_len = __builtin_strlen(slot);
-    size_t name_len = __builtin_strlen(name);
-    char *at = path;
-    if (slot_len >= CROSSVM_IVSHMEM_SLOT_LEN || name_len > 30) {
-        errno = ENAMETOOLONG;
-        return CROSSVM_SYSTEM;
-    }
-    __builtin_memcpy(at, folder, sizeof(folder) - 1);
-    at += sizeof(folder) - 1;
-    __builtin_memcpy(at, slot, slot_len);
-    at += slot_len;
-    *at++ = '/';
-    __builtin_memcpy(at, name, name_len + 1);
+    char path[64 + CROSSVM_IVSHMEM_SLOT_LEN + CROSSVM_I_IVSHMEM_FILE];
+    (void)snprintf(path, sizeof(path), "/sys/bus/pci/devices/%.15s/%.63s", slot, name);
     int fd = open(path, flags | O_CLOEXEC);
     return fd < 0 ? CROSSVM_SYSTEM : fd;
 }
@@ -184,10 +189,12 @@ CROSSVM_INLINE int crossvm_i_ivshmem_pci_enable(const char *slot)
 /* Maps the memory: through the file for write-combining where there is one, for on some hosts the
  * other one is uncached (docs/MANUAL.md). OK; SYSTEM with errno. */
 CROSSVM_INLINE int crossvm_i_ivshmem_pci_map(struct crossvm_mapping *mapping, const char *slot,
-                                             enum crossvm_mapping_access access)
+                                             enum crossvm_mapping_access access,
+                                             enum crossvm_memory *asked)
 {
     int flags = access == CROSSVM_READ_WRITE ? O_RDWR : O_RDONLY;
     int fd = crossvm_i_ivshmem_pci_open_file(slot, "resource2_wc", flags);
+    *asked = fd < 0 ? CROSSVM_UNCACHED : CROSSVM_WRITE_COMBINING;
     if (fd < 0) {
         fd = crossvm_i_ivshmem_pci_open_file(slot, "resource2", flags);
     }
@@ -201,53 +208,97 @@ CROSSVM_INLINE int crossvm_i_ivshmem_pci_map(struct crossvm_mapping *mapping, co
 
 /* ---- in use -------------------------------------------------------------------------------- */
 
-CROSSVM_INLINE void crossvm_i_ivshmem_pci_map_registers(struct crossvm_ivshmem_pci *pci,
-                                                        const char *slot)
-{
-    int fd = crossvm_i_ivshmem_pci_open_file(slot, "resource0", O_RDWR);
-    if (fd < 0) {
-        return;
-    }
-    void *base = mmap(NULL, 256, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    crossvm_i_posix_close(fd);
-    pci->registers = base == MAP_FAILED ? NULL : (volatile uint32_t *)base;
-}
-
 /* Gives a device up. Safe to call twice. */
 CROSSVM_INLINE void crossvm_ivshmem_pci_close(struct crossvm_ivshmem_pci *pci)
 {
     crossvm_i_posix_unmap(&pci->mapping);
-    if (pci->registers != NULL) {
-        (void)munmap((void *)(uintptr_t)pci->registers, 256);
-        pci->registers = NULL;
-    }
 }
 
-/* Maps a device's memory, and its registers if they may be had. slot: as the list says it. access:
- * what the hypervisor allows, which the device does not say. Role: anyone. OK; INVALID no ivshmem
- * device is there; SYSTEM with errno (EACCES: not root). Unless OK nothing is mapped. */
+/* What is plugged in at a slot. OK; NOT_FOUND nothing; TYPE another device. */
+CROSSVM_INLINE int crossvm_i_ivshmem_pci_judge(const char *slot)
+{
+    char text[32];
+    crossvm_i_ivshmem_pci_text(slot, "vendor", text, sizeof(text));
+    if (text[0] == '\0') {
+        return CROSSVM_NOT_FOUND;
+    }
+    return crossvm_i_ivshmem_pci_is_one(slot) ? CROSSVM_OK : CROSSVM_TYPE;
+}
+
+/* Maps a device's memory and examines it. slot: as the list says it. access: what the hypervisor
+ * allows, which the device does not say. Role: anyone. Takes about a millisecond.
+ * OK; NOT_FOUND no device is there; TYPE it is no ivshmem device; NO_SPACE its memory is too short
+ * for a region; ROLE the hypervisor keeps it read-only; SYSTEM with errno (EACCES: not root; EPERM,
+ * EINVAL: a driver has taken it). Unless OK nothing is mapped; the examination of a ROLE stays. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_pci_open(struct crossvm_ivshmem_pci *pci,
                                                               const char *slot,
                                                               enum crossvm_mapping_access access)
 {
+    enum crossvm_memory asked = CROSSVM_UNCACHED;
     __builtin_memset(pci, 0, sizeof(*pci));
-    if (!crossvm_i_ivshmem_pci_is_one(slot)) {
-        return CROSSVM_INVALID;
-    }
-    int status = crossvm_i_ivshmem_pci_enable(slot);
+    int status = crossvm_i_ivshmem_pci_judge(slot);
     if (status == CROSSVM_OK) {
-        status = crossvm_i_ivshmem_pci_map(&pci->mapping, slot, access);
+        status = crossvm_i_ivshmem_pci_enable(slot);
     }
     if (status == CROSSVM_OK) {
-        crossvm_i_ivshmem_pci_map_registers(pci, slot);
+        status = crossvm_i_ivshmem_pci_map(&pci->mapping, slot, access, &asked);
+    }
+    if (status == CROSSVM_OK) {
+        status = crossvm_mapping_examine(&pci->mapping, asked, &pci->examination);
+    }
+    if (status != CROSSVM_OK) {
+        int error = errno;
+        crossvm_ivshmem_pci_close(pci);
+        errno = error;
     }
     return status;
 }
 
-/* The device's own id, which peers ring it by; 0 also without a server or registers. */
-CROSSVM_INLINE uint32_t crossvm_ivshmem_pci_id(const struct crossvm_ivshmem_pci *pci)
+/* Whether the region in a device's memory is the one that bears an id. A device that cannot be
+ * looked at, or has no region, is another one. */
+CROSSVM_INLINE bool crossvm_i_ivshmem_pci_bears(const char *slot, const uint32_t region_id[4])
 {
-    return pci->registers == NULL ? 0 : pci->registers[2];
+    struct crossvm_ivshmem_pci pci;
+    struct crossvm_region region;
+    bool bears = false;
+    if (crossvm_ivshmem_pci_open(&pci, slot, CROSSVM_READ_ONLY) != CROSSVM_OK) {
+        return false;
+    }
+    if (crossvm_region_attach(&region, &pci.mapping, 0) == CROSSVM_OK) {
+        bears = __builtin_memcmp(region.region_id, region_id, sizeof(region.region_id)) == 0;
+    }
+    crossvm_ivshmem_pci_close(&pci);
+    return bears;
+}
+
+/* Finds the device whose memory has the region with this id. device: set if OK or EXISTS (the first
+ * one). Role: anyone. Trust: an id says who claims to be it; which slot a peer may have is the
+ * hypervisor's to say. OK; NOT_FOUND; EXISTS more than one bear it; SYSTEM with errno (ENOENT: no
+ * PCI). */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_pci_find(struct crossvm_ivshmem_device *device,
+                                                              const uint32_t region_id[4])
+{
+    struct crossvm_ivshmem_device devices[CROSSVM_IVSHMEM_DEVICES];
+    uint32_t total;
+    uint32_t n_found = 0;
+    int status = crossvm_ivshmem_pci_list(devices, CROSSVM_IVSHMEM_DEVICES, &total);
+    if (status != CROSSVM_OK) {
+        return status;
+    }
+    total = total < CROSSVM_IVSHMEM_DEVICES ? total : CROSSVM_IVSHMEM_DEVICES;
+    for (uint32_t i = 0; i < total; i++) {
+        if (!crossvm_i_ivshmem_pci_bears(devices[i].slot, region_id)) {
+            continue;
+        }
+        if (n_found == 0) {
+            *device = devices[i];
+        }
+        n_found++;
+    }
+    if (n_found == 0) {
+        return CROSSVM_NOT_FOUND;
+    }
+    return n_found == 1 ? CROSSVM_OK : CROSSVM_EXISTS;
 }
 
 CROSSVM_EXTERN_C_END

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -63,6 +64,19 @@ CROSSVM_INLINE void crossvm_i_posix_rest(void *context, uint64_t until_ns)
     (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
+/* Waits until a descriptor is readable. OK it may be; TIMEOUT; SYSTEM with errno, EINTR if a signal
+ * handler ran. */
+CROSSVM_INLINE int crossvm_i_posix_poll(int fd, uint64_t deadline_ns)
+{
+    struct pollfd poll = {fd, POLLIN, 0};
+    uint64_t now_ns = crossvm_posix_now();
+    if (now_ns >= deadline_ns) {
+        return CROSSVM_TIMEOUT;
+    }
+    struct timespec left = crossvm_i_posix_timespec(deadline_ns - now_ns);
+    return ppoll(&poll, 1, &left, NULL) < 0 ? CROSSVM_SYSTEM : CROSSVM_OK;
+}
+
 /* The clock domain of crossvm_posix_now: this kernel since this boot, and this time namespace,
  * since namespaces shift the clock. OK; SYSTEM with errno (the
  * domain is then one that compares with nothing). */
@@ -94,16 +108,16 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_posix_clock(struct crossvm_clock_do
     return CROSSVM_OK;
 }
 
-/* Maps len bytes of a file. OK; SYSTEM with errno. */
-CROSSVM_INLINE int crossvm_i_posix_map(struct crossvm_mapping *mapping, int fd, uint64_t len,
-                                       enum crossvm_mapping_access access)
+/* Maps len bytes of a file from an offset. OK; SYSTEM with errno. */
+CROSSVM_INLINE int crossvm_i_posix_map_at(struct crossvm_mapping *mapping, int fd, uint64_t off,
+                                          uint64_t len, enum crossvm_mapping_access access)
 {
     int prot = access == CROSSVM_READ_WRITE ? PROT_READ | PROT_WRITE : PROT_READ;
     if (len == 0 || len > SIZE_MAX / 2) {
         errno = EFBIG;
         return CROSSVM_SYSTEM;
     }
-    void *base = mmap(NULL, (size_t)len, prot, MAP_SHARED, fd, 0);
+    void *base = mmap(NULL, (size_t)len, prot, MAP_SHARED, fd, (off_t)off);
     if (base == MAP_FAILED) {
         return CROSSVM_SYSTEM;
     }
@@ -112,6 +126,13 @@ CROSSVM_INLINE int crossvm_i_posix_map(struct crossvm_mapping *mapping, int fd, 
     mapping->access = (uint32_t)access;
     mapping->memory = CROSSVM_WRITE_BACK;
     return CROSSVM_OK;
+}
+
+/* Maps len bytes of a file from its start. OK; SYSTEM with errno. */
+CROSSVM_INLINE int crossvm_i_posix_map(struct crossvm_mapping *mapping, int fd, uint64_t len,
+                                       enum crossvm_mapping_access access)
+{
+    return crossvm_i_posix_map_at(mapping, fd, 0, len, access);
 }
 
 /* Unmaps; handles made from the mapping must not be used afterwards. Safe on an empty one. */
