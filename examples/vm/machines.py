@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small QEMU machines: a kernel of Debian's, a file system of one's own, ivshmem devices.
+
+A machine's only process is init.c, which follows a list of steps. What the machine says on its
+serial console is read line by line; it is judged by what it said, never by how QEMU ended. The demo
+(demo.py), the system tests (tests/system) and the comparison (bench/vm.py) use this file.
+"""
+import os
+import pathlib
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+INCLUDE = TOP / "include"
+QEMU = "qemu-system-x86_64"
+KERNEL_PACKAGE = "linux-image-cloud-amd64"
+BOOT_LIMIT = 120  # seconds: guards against hanging
+WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
+
+
+class Missing(Exception):
+    """Something that this machine does not have, and why it is needed."""
+
+
+class Failure(Exception):
+    """A machine did not do what it should."""
+
+
+# ---- the kernel --------------------------------------------------------------------------------
+
+
+class Kernel:
+    """An unpacked package of a kernel: boot/vmlinuz-VERSION and lib/modules/VERSION."""
+
+    def __init__(self, folder):
+        images = sorted(pathlib.Path(folder).glob("boot/vmlinuz-*"))
+        if not images:
+            raise Missing(f"{folder}: expected boot/vmlinuz-* below it")
+        self.image = images[-1]
+        self.version = self.image.name.split("-", 1)[1]
+        self.files = {path.stem.replace("-", "_"): path for path in
+                      pathlib.Path(folder).glob(f"lib/modules/{self.version}/**/*.ko")}
+
+    def modules(self, *names):
+        """The files of modules and of all that they depend on, in the order to load them."""
+        order = []
+
+        def add(name):
+            path = self.files.get(name.replace("-", "_"))
+            if path is None:
+                raise Missing(f"the kernel {self.version} has no module {name}")
+            found = re.search(rb"\0depends=([^\0]*)\0", path.read_bytes())
+            for other in (found.group(1).decode() if found else "").split(","):
+                if other:
+                    add(other)
+            if path not in order:
+                order.append(path)
+
+        for name in names:
+            add(name)
+        return order
+
+
+def download(folder):
+    """Debian's kernel for clouds, unpacked and not installed."""
+    def run(*command):
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+    for tool in ("apt-get", "apt-cache", "dpkg"):
+        if shutil.which(tool) is None:
+            raise Missing(f"no {tool} here: name an unpacked kernel by CROSSVM_GUEST_KERNEL")
+    for attempt in range(2):
+        depends = run("apt-cache", "depends", KERNEL_PACKAGE).stdout
+        package = re.search(r"Depends: (linux-image-\S+)", depends)
+        if package and run("apt-get", "download", package.group(1)).returncode == 0:
+            break
+        if attempt == 1 or os.geteuid() != 0:
+            raise Missing(f"apt-get cannot download what {KERNEL_PACKAGE} depends on")
+        run("apt-get", "update")
+    archive = next(folder.glob("linux-image-*.deb"))
+    if run("dpkg", "-x", archive.name, "unpacked").returncode != 0:
+        raise Missing(f"dpkg cannot unpack {archive.name}")
+    archive.unlink()
+
+
+def find_kernel():
+    """The kernel for guests: CROSSVM_GUEST_KERNEL, or Debian's, kept in build/guest-kernel."""
+    if platform.machine() != "x86_64":
+        raise Missing("guests are x86-64 machines, and their programs are built here")
+    if shutil.which(QEMU) is None:
+        raise Missing(f"no {QEMU} here")
+    given = os.environ.get("CROSSVM_GUEST_KERNEL")
+    if given:
+        return Kernel(given)
+    folder = TOP / "build/guest-kernel"
+    if not (folder / "unpacked/boot").is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        with Lock(folder / "lock"):
+            if not (folder / "unpacked/boot").is_dir():
+                download(folder)
+    return Kernel(folder / "unpacked")
+
+
+class Lock:
+    """One process at a time; the system takes a lock away from who dies."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        import fcntl
+        self.file = open(self.path, "w", encoding="ascii")
+        fcntl.flock(self.file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_):
+        self.file.close()
+
+
+# ---- programs ----------------------------------------------------------------------------------
+
+
+def build(compiler, program, sources, *arguments):
+    """A static program, which needs nothing of a guest's file system."""
+    command = [compiler, *WARNINGS, "-O2", "-static", "-pthread", f"-I{INCLUDE}", "-o",
+               str(program), *map(str, sources), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failure(f"{shlex.join(command)}\n{done.stderr}")
+    return program
+
+
+def build_init(compiler, folder):
+    return build(compiler, pathlib.Path(folder) / "init", [HERE / "init.c"])
+
+
+def build_server(compiler, folder):
+    source = TOP / "tools/crossvm-ivshmem-server.c"
+    version = re.search(r'VERSION_STRING +"([^"]+)"', (INCLUDE / "crossvm/version.h").read_text())
+    return build(compiler, pathlib.Path(folder) / "crossvm-ivshmem-server", [source],
+                 f'-DCROSSVM_SERVER_VERSION="{version.group(1)}"')
+
+
+# ---- file systems ------------------------------------------------------------------------------
+
+
+def archive(files):
+    """The bytes of an initial file system ("newc" cpio). files: path in the guest to bytes."""
+    parts = []
+    folders = set()
+    number = 0
+
+    def enter(name, mode, data):
+        nonlocal number
+        number += 1
+        fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        header = "070701" + "".join(f"{field:08x}" for field in fields)
+        for part in ((header + name + "\0").encode(), data):
+            parts.append(part + b"\0" * (-len(part) % 4))
+
+    for path, data in files.items():
+        for folder in reversed(pathlib.PurePosixPath(path).parents):
+            if str(folder) != "." and folder not in folders:
+                folders.add(folder)
+                enter(str(folder), 0o40755, b"")
+        enter(path, 0o100755, data)
+    enter("TRAILER!!!", 0, b"")
+    return b"".join(parts)
+
+
+# ---- devices -----------------------------------------------------------------------------------
+
+
+def slot(number):
+    """How a guest calls the place that `addr=number` is."""
+    return f"0000:00:{number:02x}.0"
+
+
+def plain(number, path, length, read_only=False):
+    """A device whose memory is a file, at a place; read-only: by the hypervisor."""
+    rights = ",readonly=on" if read_only else ""
+    return ["-object", f"memory-backend-file,id=m{number},share=on,mem-path={path},size={length}"
+            + rights, "-device", f"ivshmem-plain,memdev=m{number},addr=0x{number:x}"]
+
+
+def doorbell(number, socket, vectors=8):
+    """A device whose memory and doorbells an ivshmem server hands out."""
+    return ["-chardev", f"socket,id=c{number},path={socket}",
+            "-device", f"ivshmem-doorbell,chardev=c{number},vectors={vectors},addr=0x{number:x}"]
+
+
+IOMMU = ["-device", "intel-iommu,intremap=on"]
+
+
+# ---- machines ----------------------------------------------------------------------------------
+
+
+class Machine:
+    """A guest: kernel, file system, devices, and what it says."""
+
+    def __init__(self, name, folder, kernel, init, steps, files=(), modules=(), devices=(),
+                 memory=128, model="q35", append="", echo=None):
+        """steps: lines for init.c. files: path in the guest to a file of the host. modules: of the
+        kernel's, loaded first. echo: called with all bytes that the machine says."""
+        self.name = name
+        self.echo = echo
+        self.lines = []
+        self.process = None
+        self.changed = threading.Condition()
+        contents = {"init": pathlib.Path(init).read_bytes()}
+        loads = []
+        for path in kernel.modules(*modules):
+            contents[f"modules/{path.name}"] = path.read_bytes()
+            loads.append(f"load /modules/{path.name}")
+        for path, source in dict(files).items():
+            contents[path] = pathlib.Path(source).read_bytes()
+        contents["steps"] = "\n".join([*loads, *steps, ""]).encode()
+        initrd = pathlib.Path(folder) / f"{name}.cpio"
+        initrd.write_bytes(archive(contents))
+        iommu = " intel_iommu=on" if IOMMU[1] in devices else ""
+        self.command = [
+            QEMU, "-accel", "tcg", "-machine", model, "-cpu", "max", "-m", str(memory),
+            "-display", "none", "-nodefaults", "-serial", "stdio", "-no-reboot", "-kernel",
+            str(kernel.image), "-initrd", str(initrd), "-append",
+            f"console=ttyS0 quiet panic=-1 no_timer_check{iommu}{append}", *devices]
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.kill()
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.reader = threading.Thread(target=self.listen, daemon=True)
+        self.reader.start()
+        return self
+
+    def listen(self):
+        rest = b""
+        while data := os.read(self.process.stdout.fileno(), 65536):
+            if self.echo:
+                self.echo(data)
+            *lines, rest = (rest + data).split(b"\n")
+            with self.changed:
+                self.lines += [line.decode(errors="replace").strip() for line in lines]
+                self.changed.notify_all()
+        with self.changed:
+            self.lines.append(rest.decode(errors="replace").strip())
+            self.lines.append("(the machine has ended)")
+            self.changed.notify_all()
+
+    def kill(self):
+        """As a power failure ends it; safe for one that has ended."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+        if self.process:
+            self.process.wait()
+            self.reader.join()
+            self.process.stdout.close()
+            self.process = None
+
+    def said(self, pattern):
+        with self.changed:
+            found = [re.search(pattern, line) for line in self.lines]
+        return [match for match in found if match]
+
+    def wait_for(self, pattern, limit=BOOT_LIMIT):
+        """Waits until a line matches, and gives the match."""
+        end = time.monotonic() + limit
+        n_seen = 0
+        with self.changed:
+            while True:
+                while n_seen < len(self.lines):
+                    line = self.lines[n_seen]
+                    n_seen += 1
+                    match = re.search(pattern, line)
+                    if match:
+                        return match
+                    if line.startswith("guest: failed") or line == "(the machine has ended)":
+                        raise Failure(f"{self.name}: waiting for {pattern!r}: {line}\n{self.log()}")
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise Failure(f"{self.name}: {limit} s without {pattern!r}\n{self.log()}")
+                self.changed.wait(left)
+
+    def finish(self, limit=BOOT_LIMIT):
+        """Waits for the last step."""
+        self.wait_for("^guest: end", limit)
+        return self
+
+    def log(self):
+        return "\n".join(f"  {self.name}| {line}" for line in list(self.lines)[-60:])
+
+
+class Server:
+    """An ivshmem server: sockets, each with the length of its memory."""
+
+    def __init__(self, program, regions, *arguments):
+        self.command = [str(program), *arguments,
+                        *[f"{path}={length}" for path, length in regions.items()]]
+        self.paths = list(regions)
+        self.process = None
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, text=True)
+        end = time.monotonic() + BOOT_LIMIT
+        while not all(os.path.exists(path) for path in self.paths):
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise Failure(f"the server did not start: {self.process.communicate()[1]}")
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.log = self.process.communicate()[1]
