@@ -8,6 +8,8 @@
 usage() {
     cat <<'END'
 usage: sh examples/run-demo.sh [--seconds N] [--file F] [--out DIR] [--tear] [--spoil]
+       sh examples/run-demo.sh --vm [--host] [--backend vfio|uio|none] [--seconds N] [--file F]
+                               [--tear] [--spoil]
        sh examples/run-demo.sh --topology [--seconds N] [--spoil]
 
   --seconds N  run at least this long, a whole number from 1 to 86400 (default: 5)
@@ -15,13 +17,18 @@ usage: sh examples/run-demo.sh [--seconds N] [--file F] [--out DIR] [--tear] [--
   --out DIR    keep what arrived in DIR (default: it is removed at the end)
   --tear       publish one torn version on purpose: the run must end with status 1
   --spoil      change one byte of a file on its way: likewise
+  --vm         the same between two virtual machines (QEMU, Linux, ivshmem): each step and each
+               command line is shown; what the command lines name is left in build/vm
+  --host       with --vm: the second side is a process of the host
+  --backend B  with --vm: how a machine is notified, vfio (default), uio, or none: both sides poll
   --topology   something else: three producers feed a fan-in, and what comes of it is broadcast to
                three readers, one of them slow and one late; with --spoil one byte of an element
                is changed on its way
 
 Two programs run: crossvm-demo-a publishes the state of this machine a thousand times a second,
 crossvm-demo-b reads it from memory that it cannot write, and each streams a file to the other.
-Environment: CC (compiler), TMPDIR (where the temporary directory goes).
+Environment: CC (compiler), TMPDIR (where the temporary directory goes), CROSSVM_VM_DIR (instead of
+build/vm), CROSSVM_GUEST_KERNEL (an unpacked kernel package instead of Debian's, for --vm).
 END
 }
 
@@ -41,6 +48,9 @@ file=
 out=
 extra=
 topology=
+vm=
+host=
+backend=
 
 need_value() {
     [ "$1" -ge 2 ] || refuse "$2: expected a value behind it"
@@ -74,6 +84,20 @@ check_topology() {
     esac
 }
 
+check_vm() {
+    [ -z "$topology" ] || refuse "--vm --topology: expected one of the two"
+    [ -z "$has_out" ] || refuse "--vm --out: expected no directory: what arrives stays in a machine"
+    case ${backend:-vfio} in
+    vfio | uio | none) ;;
+    *) refuse "--backend $backend: expected vfio, uio or none" ;;
+    esac
+}
+
+check_no_vm() {
+    [ -z "$host" ] || refuse "--host: expected --vm beside it"
+    [ -z "$backend" ] || refuse "--backend: expected --vm beside it"
+}
+
 parse() {
     has_file=
     has_out=
@@ -88,6 +112,9 @@ parse() {
         --out) need_value $# "$1" && out=$2 && has_out=1 && shift ;;
         --tear | --spoil) extra="$extra $1" ;;
         --topology) topology=1 ;;
+        --vm) vm=1 ;;
+        --host) host=--host ;;
+        --backend) need_value $# "$1" && backend=$2 && shift ;;
         *) refuse "$1: unknown option; --help lists what there is" ;;
         esac
         shift
@@ -95,6 +122,11 @@ parse() {
     check_seconds
     [ -z "$has_file" ] || check_file
     [ -z "$has_out" ] || check_out
+    if [ -n "$vm" ]; then
+        check_vm
+    else
+        check_no_vm
+    fi
     [ -z "$topology" ] || check_topology
 }
 
@@ -108,9 +140,20 @@ find_compiler() {
     compiler=
 }
 
+# The headers of the kernel that Debian has now, for a driver of its own.
+has_headers() {
+    [ "$backend" != uio ] || [ -n "$CROSSVM_GUEST_KERNEL" ] ||
+        ls -d /usr/src/linux-headers-*-cloud-amd64 >/dev/null 2>&1
+}
+
+has_machines() {
+    command -v qemu-system-x86_64 >/dev/null && command -v python3 >/dev/null && has_headers
+}
+
 can_build() {
     find_compiler
     [ -n "$compiler" ] || return 1
+    [ -z "$vm" ] || has_machines || return 1
     printf '#include <stdio.h>\n#include <openssl/evp.h>\n' |
         "$compiler" -x c -E - >/dev/null 2>&1
 }
@@ -125,6 +168,8 @@ install_packages() {
 
 prepare() {
     packages="gcc libc6-dev libssl-dev"
+    [ -z "$vm" ] || packages="$packages qemu-system-x86 python3"
+    [ "$backend" != uio ] || packages="$packages make linux-headers-cloud-amd64"
     can_build && return
     [ -z "$CC" ] || [ -n "$compiler" ] || refuse "CC=$CC: there is no such compiler"
     if [ "$(id -u)" -eq 0 ] && [ -e /etc/debian_version ] && command -v apt-get >/dev/null; then
@@ -173,14 +218,13 @@ catch_signals() {
 
 # Compiles every source once, then links the three programs.
 build() {
-    root=$(cd "$(dirname "$0")/.." && pwd) || exit 2
     for source in "$root"/examples/demo/*.c; do
         object=$work/$(basename "$source" .c).o
         "$compiler" -std=c11 -O2 -pthread -I"$root/include" -c "$source" -o "$object" ||
             refuse "$source: the compiler says why it cannot be compiled"
     done
-    link crossvm-demo-a demo-a options machine link stream side
-    link crossvm-demo-b demo-b options machine link stream side readings view
+    link crossvm-demo-a demo-a options machine link place stream side
+    link crossvm-demo-b demo-b options machine link place stream side readings view
     link crossvm-demo-topology topology
     link make-data make-data
 }
@@ -244,6 +288,23 @@ run_topology() {
     status_b=0
 }
 
+# Machines: one program builds and starts everything.
+run_vm() {
+    set -- --folder "${CROSSVM_VM_DIR:-$root/build/vm}" --compiler "$compiler" --seconds "$seconds" \
+        --backend "${backend:-vfio}"
+    [ -z "$file" ] || set -- "$@" --file "$file"
+    # shellcheck disable=SC2086 # words or nothing
+    python3 "$root/examples/vm/demo.py" "$@" $host $extra &
+    pid_a=$!
+    running=$pid_a
+    wait "$pid_a"
+    status=$?
+    running=
+    report demo.py $status
+    [ $status -le 128 ] || status=1
+    return $status
+}
+
 # The worse of two statuses: 2 before 1 before 0; a death counts as 1.
 verdict() {
     if [ $status_a -eq 2 ] || [ $status_b -eq 2 ]; then
@@ -253,8 +314,13 @@ verdict() {
 }
 
 parse "$@"
+root=$(cd "$(dirname "$0")/.." && pwd) || exit 2
 prepare
 catch_signals
+if [ -n "$vm" ]; then
+    run_vm
+    exit
+fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/crossvm-demo.XXXXXX") ||
     refuse "TMPDIR: expected a directory that can be written to"
 if [ -z "$out" ]; then

@@ -26,6 +26,13 @@ enum {
     DEMO_REFUSED = 2 /* an argument, a file or the system stands in the way */
 };
 
+/* Each side's own doorbells. */
+enum {
+    BELL_ROOM = 0,     /* rung when there is room in the ring that this side fills */
+    BELL_ELEMENTS = 1, /* rung when there are elements in the ring that this side empties */
+    N_BELLS = 2
+};
+
 #define DEMO_MS 1000000u /* a millisecond in ns */
 
 /* The streams: elements of 4 KiB in rings of 64, watermarks at a quarter. Each side publishes small

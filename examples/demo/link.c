@@ -8,9 +8,10 @@
 
 #define LINK_ID         0x64656d6fu /* "demo" */
 #define LINK_TIMEOUT_NS (30000ull * DEMO_MS)
+#define BOOT_TIMEOUT_NS (120000ull * DEMO_MS) /* the other side may be a machine that boots */
 
 CROSSVM_STATIC_ASSERT(sizeof(struct element) == 4096, "as the plans say");
-CROSSVM_STATIC_ASSERT(sizeof(struct progress) == 184, "PROGRESS_TYPE");
+CROSSVM_STATIC_ASSERT(sizeof(struct progress) == 192, "PROGRESS_TYPE");
 
 /* ---- what can go wrong -------------------------------------------------------------------- */
 
@@ -148,9 +149,20 @@ static uint32_t declare(uint32_t self, struct crossvm_chunk_decl chunks[LINK_CHU
     return self == DEMO_A ? CHUNK_MACHINE + 1 : CHUNK_MACHINE;
 }
 
-/* Makes this side's memory: only this process can ever write it. */
+/* This side's memory: only this process, or this machine, can ever write it. */
+static int make_memory(struct demo_link *link, uint64_t len, struct crossvm_mapping **mapping)
+{
+    if (link->machines) {
+        *mapping = &link->place.mapping;
+        return CROSSVM_OK;
+    }
+    *mapping = &link->memory.mapping;
+    return crossvm_memfd_create(&link->memory, "crossvm-demo", len);
+}
+
 static int make_region(struct demo_link *link)
 {
+    struct crossvm_mapping *mapping;
     struct crossvm_chunk_decl chunks[LINK_CHUNKS];
     struct crossvm_region_plan plan;
     uint64_t len;
@@ -167,11 +179,11 @@ static int make_region(struct demo_link *link)
         status = crossvm_region_plan_len(&plan, &len);
     }
     if (status == CROSSVM_OK) {
-        status = crossvm_memfd_create(&link->memory, "crossvm-demo", len);
+        status = make_memory(link, len, &mapping);
     }
     if (status == CROSSVM_OK) {
-        status = crossvm_region_owner_format(&link->owner, &link->memory.mapping, &plan,
-                                             link->table, LINK_CHUNKS);
+        status =
+            crossvm_region_owner_format(&link->owner, mapping, &plan, link->table, LINK_CHUNKS);
     }
     return judge(link, "cannot make shared memory", status);
 }
@@ -209,7 +221,7 @@ static struct crossvm_pipe_bell bell(struct crossvm_notify *notify, uint32_t pee
     return made;
 }
 
-/* Connects doorbells to the two pipes. */
+/* Connects the doorbells of processes to the two pipes. */
 static void hang_bells(struct demo_link *link)
 {
     for (uint32_t i = 0; i < N_BELLS; i++) {
@@ -237,6 +249,10 @@ static int open_queues(struct demo_link *link)
         status = crossvm_spsc_rx_open(&link->rx.queue, &link->owner.region, &link->table[CHUNK_RX],
                                       DEMO_RING, sizeof(struct element), seed);
     }
+    if (status == CROSSVM_OK && link->bell.is_none) {
+        crossvm_spsc_tx_peer_polls(&link->tx.queue);
+        crossvm_spsc_rx_peer_polls(&link->rx.queue);
+    }
     return judge(link, "cannot open the queues", status);
 }
 
@@ -244,13 +260,13 @@ static int open_queues(struct demo_link *link)
 static bool is_gone(const struct demo_link *link)
 {
     char byte;
-    return recv(link->socket, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) == 0;
+    return !link->machines && recv(link->socket, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 /* Request, grant, acceptance: both sides call this until both queues answer OK. */
 static int link_queues(struct demo_link *link, const atomic_int *stop)
 {
-    const uint64_t deadline_ns = crossvm_posix_now() + LINK_TIMEOUT_NS;
+    const uint64_t deadline_ns = crossvm_posix_now() + BOOT_TIMEOUT_NS;
     struct crossvm_region *region = &link->peer_region;
     struct crossvm_chunk tx;
     struct crossvm_chunk rx;
@@ -306,6 +322,111 @@ static int open_progress(struct demo_link *link)
                              : find_reader(link, "progress", PROGRESS_TYPE, &link->progress_reader);
 }
 
+/* ---- machines ----------------------------------------------------------------------------- */
+
+/* Says which place is wrong, and what was found there. */
+static int judge_place(struct demo_link *link, const char *where,
+                       const struct crossvm_examination *examination, int status)
+{
+    char text[CROSSVM_EXAMINATION_LEN];
+    if (status == CROSSVM_INVALID) {
+        return fail(link, DEMO_REFUSED, "%s: expected a place that --help names", where);
+    }
+    if (status == CROSSVM_ROLE && examination != NULL) {
+        crossvm_examination_text(examination, text, sizeof(text));
+        return fail(link, DEMO_REFUSED, "%s: %s", where, text);
+    }
+    return judge(link, where, status);
+}
+
+static int open_places(struct demo_link *link, const struct options *options)
+{
+    int status = judge_place(link, options->own, &link->place.examination,
+                             place_open(&link->place, options->own, CROSSVM_READ_WRITE));
+    if (status == DEMO_OK) {
+        status = judge_place(link, options->peer, NULL,
+                             place_open(&link->peer_place, options->peer, CROSSVM_READ_ONLY));
+    }
+    if (status == DEMO_OK) {
+        status = judge_place(link, options->bell, NULL,
+                             place_bell_open(&link->bell, options->bell, N_BELLS));
+    }
+    return status;
+}
+
+/* The other side formats its memory when it comes up. */
+static int await_region(struct demo_link *link, uint64_t deadline_ns, const atomic_int *stop)
+{
+    int status;
+    do {
+        status = crossvm_region_attach(&link->peer_region, &link->peer_place.mapping, link->self);
+    } while (crossvm_status_family(status) == CROSSVM_FAMILY_AGAIN &&
+             rest(-1, 10, deadline_ns, stop));
+    if (status == CROSSVM_OK && link->peer_region.region_id[1] != link->peer) {
+        return fail(link, DEMO_WRONG, "the other side's memory is another side's");
+    }
+    return judge(link, "the other side's memory", status);
+}
+
+/* Says by which id this side is rung, and learns the other's. */
+static int exchange_bells(struct demo_link *link, uint64_t deadline_ns, const atomic_int *stop,
+                          uint32_t *id)
+{
+    struct progress mine;
+    struct progress theirs;
+    memset(&mine, 0, sizeof(mine));
+    memset(&theirs, 0, sizeof(theirs));
+    mine.bell = link->bell.id;
+    int status = crossvm_snapshot_writer_publish(&link->progress_writer, &mine, sizeof(mine), 0, 0);
+    if (status == CROSSVM_OK) {
+        do {
+            status =
+                crossvm_snapshot_reader_read(&link->progress_reader, &theirs, sizeof(theirs), NULL);
+        } while (crossvm_status_family(status) == CROSSVM_FAMILY_AGAIN &&
+                 rest(-1, 10, deadline_ns, stop));
+    }
+    *id = theirs.bell;
+    return judge(link, "cannot learn the other side's doorbell", status);
+}
+
+/* Connects the doorbells of machines to the two pipes. */
+static int hang_machine_bells(struct demo_link *link, uint64_t deadline_ns, const atomic_int *stop)
+{
+    uint32_t id;
+    int status = exchange_bells(link, deadline_ns, stop, &id);
+    if (status != DEMO_OK) {
+        return status;
+    }
+    while (!place_bell_reaches(&link->bell, id)) {
+        if (!rest(-1, 10, deadline_ns, stop)) {
+            return fail(link, DEMO_WRONG, "nobody has the doorbells %u", (unsigned)id);
+        }
+    }
+    link->bell.hang(&link->bell, &link->tx_notify);
+    link->bell.hang(&link->bell, &link->rx_notify);
+    link->tx.bell = bell(&link->tx_notify, id, BELL_ELEMENTS, BELL_ROOM);
+    link->rx.bell = bell(&link->rx_notify, id, BELL_ROOM, BELL_ELEMENTS);
+    return DEMO_OK;
+}
+
+/* Two machines, or one and a process of its host. */
+static int open_machines(struct demo_link *link, const struct options *options,
+                         const atomic_int *stop)
+{
+    const uint64_t deadline_ns = crossvm_posix_now() + BOOT_TIMEOUT_NS;
+    int status = open_places(link, options);
+    if (status == DEMO_OK) {
+        status = make_region(link);
+    }
+    if (status == DEMO_OK) {
+        status = await_region(link, deadline_ns, stop);
+    }
+    if (status == DEMO_OK) {
+        status = open_progress(link);
+    }
+    return status == DEMO_OK ? hang_machine_bells(link, deadline_ns, stop) : status;
+}
+
 /* ---- all of it ---------------------------------------------------------------------------- */
 
 void link_init(struct demo_link *link, uint32_t self)
@@ -320,7 +441,8 @@ void link_init(struct demo_link *link, uint32_t self)
     memset(link->peer_bells, -1, sizeof(link->peer_bells));
 }
 
-int link_open(struct demo_link *link, const char *path, const atomic_int *stop)
+/* Two processes: through a socket. */
+static int open_processes(struct demo_link *link, const char *path, const atomic_int *stop)
 {
     int status = meet(link, path, stop);
     if (status == DEMO_OK) {
@@ -336,12 +458,20 @@ int link_open(struct demo_link *link, const char *path, const atomic_int *stop)
     }
     if (status == DEMO_OK) {
         hang_bells(link);
+        status = open_progress(link);
+    }
+    return status;
+}
+
+int link_open(struct demo_link *link, const struct options *options, const atomic_int *stop)
+{
+    link->machines = options->socket == NULL;
+    int status = link->machines ? open_machines(link, options, stop)
+                                : open_processes(link, options->socket, stop);
+    if (status == DEMO_OK) {
         status = open_queues(link);
     }
-    if (status == DEMO_OK) {
-        status = link_queues(link, stop);
-    }
-    return status == DEMO_OK ? open_progress(link) : status;
+    return status == DEMO_OK ? link_queues(link, stop) : status;
 }
 
 static void close_if_open(int fd)
@@ -359,5 +489,8 @@ void link_close(struct demo_link *link)
     }
     crossvm_memfd_close(&link->memory);
     crossvm_memfd_close(&link->peer_memory);
+    place_bell_close(&link->bell);
+    place_close(&link->place);
+    place_close(&link->peer_place);
     close_if_open(link->socket);
 }

@@ -2,9 +2,12 @@
 /*
  * link.h - the connection between the two programs.
  *
- * Each side makes a memfd that only it writes and hands it over read-only, with two eventfds as
- * doorbells. The socket over which that happens stays open: it says goodbye, and when it closes
- * without a goodbye the other side is dead.
+ * Two processes: each side makes a memfd that only it writes and hands it over read-only, with two
+ * eventfds as doorbells. The socket over which that happens stays open: it says goodbye, and when
+ * it closes without a goodbye the other side is dead.
+ *
+ * Machines (place.h): each side finds its own memory and the other's, which it can only read, in
+ * devices. Who it is rung by, and goodbyes, stand in the progress; silence means death.
  *
  *   A's memory                 B's memory
  *   "machine"   snapshot       -
@@ -17,16 +20,11 @@
 
 #include "demo.h"
 #include "machine.h"
+#include "options.h"
+#include "place.h"
 #include "progress.h"
 
 #define LINK_CHUNKS 4u
-
-/* Each side's own doorbells. */
-enum {
-    BELL_ROOM = 0,     /* rung when there is room in the ring that this side fills */
-    BELL_ELEMENTS = 1, /* rung when there are elements in the ring that this side empties */
-    N_BELLS = 2
-};
 
 /* The one element type: a length and data. */
 enum element_kind {
@@ -46,11 +44,15 @@ struct element {
 struct demo_link {
     uint32_t self;
     uint32_t peer;
-    int socket;
+    int socket;              /* between processes */
+    bool machines;           /* between machines */
     int bells[N_BELLS];      /* ours, on which we wait */
     int peer_bells[N_BELLS]; /* the peer's, which we ring */
     struct crossvm_memfd memory;
     struct crossvm_memfd peer_memory; /* read-only */
+    struct place place;
+    struct place peer_place; /* read-only */
+    struct place_bell bell;
     struct crossvm_region_owner owner;
     struct crossvm_chunk table[LINK_CHUNKS];
     struct crossvm_region peer_region;
@@ -63,15 +65,15 @@ struct demo_link {
     struct crossvm_pipe_rx rx;
     struct crossvm_snapshot_writer progress_writer;
     struct crossvm_snapshot_reader progress_reader;
-    char error[256];
+    char error[512];
 };
 
 /* Makes an empty link, which link_close takes. It must stay where it is. */
 void link_init(struct demo_link *link, uint32_t self);
 
-/* Meets the other side at a socket and brings everything up, unless *stop is set meanwhile.
- * OK; WRONG or REFUSED with link->error. */
-int link_open(struct demo_link *link, const char *path, const atomic_int *stop);
+/* Meets the other side where the options say and brings everything up, unless *stop is set
+ * meanwhile. OK; WRONG or REFUSED with link->error. */
+int link_open(struct demo_link *link, const struct options *options, const atomic_int *stop);
 void link_close(struct demo_link *link);
 
 /* The machine's state: A's end and B's end. OK; WRONG with link->error. */

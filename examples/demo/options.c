@@ -10,12 +10,17 @@
 
 static void print_help(const char *program, uint32_t self)
 {
-    printf("usage: %s --socket PATH --file FILE [--out DIR] [--seconds N]%s\n\n"
+    printf("usage: %s --socket PATH --file FILE [--out DIR] [--seconds N]%s\n"
+           "       %s --own PLACE --peer PLACE --bell BELL --file FILE ...\n\n"
            "  --socket PATH  where the two programs meet: crossvm-demo-a listens there\n"
+           "  --own PLACE    between machines: this side's memory, all zero: pci:SLOT, or on the\n"
+           "                 host file:PATH\n"
+           "  --peer PLACE   the other side's memory, which this side only reads\n"
+           "  --bell BELL    vfio:SLOT, uio:SLOT, on the host server:SOCKET, or none: both poll\n"
            "  --file FILE    what to stream to the other side\n"
            "  --out DIR      where to put what the other side streams (default: here)\n"
            "  --seconds N    run at least this long, 1 to %u (default: 5)\n",
-           program, self == DEMO_A ? " [--tear] [--spoil]" : "", SECONDS_MAX);
+           program, self == DEMO_A ? " [--tear] [--spoil]" : "", program, SECONDS_MAX);
     if (self == DEMO_A) {
         printf("  --tear         publish one torn version: the reader must notice\n"
                "  --spoil        change one byte of the file on its way: likewise\n");
@@ -59,16 +64,37 @@ static bool parse_flag(struct options *options, uint32_t self, const char *name)
 /* Where an option's value goes; NULL for no option of ours. */
 static const char **option_value(struct options *options, const char **seconds, const char *name)
 {
-    if (strcmp(name, "--socket") == 0) {
-        return &options->socket;
+    const struct {
+        const char *name;
+        const char **value;
+    } values[] = {
+        {"--socket", &options->socket}, {"--own", &options->own},   {"--peer", &options->peer},
+        {"--bell", &options->bell},     {"--file", &options->file}, {"--out", &options->out},
+        {"--seconds", seconds},
+    };
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        if (strcmp(name, values[i].name) == 0) {
+            return values[i].value;
+        }
     }
-    if (strcmp(name, "--file") == 0) {
-        return &options->file;
+    return NULL;
+}
+
+/* Two processes meet at a socket; machines need all three places. */
+static bool judge_meeting(const struct options *options, const char *program)
+{
+    bool any = options->own != NULL || options->peer != NULL || options->bell != NULL;
+    bool all = options->own != NULL && options->peer != NULL && options->bell != NULL;
+    if (options->socket == NULL && !any) {
+        return refuse(program, "--socket", "this option with the path of a socket") == DEMO_OK;
     }
-    if (strcmp(name, "--out") == 0) {
-        return &options->out;
+    if (options->socket != NULL && any) {
+        return refuse(program, "--socket", "no --own, --peer or --bell beside it") == DEMO_OK;
     }
-    return strcmp(name, "--seconds") == 0 ? seconds : NULL;
+    if (any && !all) {
+        return refuse(program, "--own", "all of --own, --peer and --bell") == DEMO_OK;
+    }
+    return true;
 }
 
 int options_parse(struct options *options, uint32_t self, int argc, char **argv)
@@ -100,8 +126,8 @@ int options_parse(struct options *options, uint32_t self, int argc, char **argv)
                 seconds, SECONDS_MAX);
         return DEMO_REFUSED;
     }
-    if (options->socket == NULL) {
-        return refuse(program, "--socket", "this option with the path of a socket");
+    if (!judge_meeting(options, program)) {
+        return DEMO_REFUSED;
     }
     return options->file != NULL ? DEMO_OK
                                  : refuse(program, "--file", "this option with a file to stream");

@@ -6,7 +6,10 @@
 #include "demo.h"
 
 struct options {
-    const char *socket; /* where the two programs meet */
+    const char *socket; /* where two processes meet; between machines NULL */
+    const char *own;    /* between machines: this side's memory (place.h) */
+    const char *peer;   /* the other side's */
+    const char *bell;   /* this side's doorbells */
     const char *file;   /* what this side streams to the other */
     const char *out;    /* directory for what the other side streams */
     uint32_t seconds;   /* the run lasts at least this long */

@@ -35,10 +35,12 @@ struct progress {
     struct progress_stream sent;
     struct progress_stream received;
     uint64_t last_version; /* B: the newest version of the machine's state that it has read */
+    uint32_t bell;         /* between machines: by which id this side is rung */
+    uint32_t goodbye;      /* between machines: 0 not yet, else the exit status plus 1 */
 };
 
 #define PROGRESS_TYPE                                                       \
     "progress;sent:stream:0:1;received:stream:88:1;last_version:u64:176:1;" \
-    "184;" CROSSVM_BYTE_ORDER_NAME
+    "bell:u32:184:1;goodbye:u32:188:1;192;" CROSSVM_BYTE_ORDER_NAME
 
 #endif

@@ -89,19 +89,42 @@ bool side_open(struct side *side, uint32_t self, int argc, char **argv)
     if (!open_files(side)) {
         return false;
     }
-    int status = link_open(&side->link, side->options.socket, &caught);
+    int status = link_open(&side->link, &side->options, &caught);
     if (status != DEMO_OK) {
         side_fail(side, status, side->link.error);
         return false;
     }
     side->started_ns = crossvm_posix_now();
+    side->heard_ns = side->started_ns;
+    side->mine.bell = side->link.bell.id;
     return start_streams(side);
 }
 
 /* ---- telling each other ------------------------------------------------------------------- */
 
+/* What the other side's progress means between machines. */
+static void hear_progress(struct side *side, uint64_t version, uint64_t now_ns)
+{
+    char text[128];
+    if (version != side->heard_version) {
+        side->heard_version = version;
+        side->heard_ns = now_ns;
+    }
+    if (side->theirs.goodbye == 1 + DEMO_OK) {
+        side->heard_goodbye = true;
+    } else if (side->theirs.goodbye != 0) {
+        (void)snprintf(text, sizeof(text), "%s gave up", peer_name(side));
+        side_fail(side, DEMO_WRONG, text);
+    } else if (now_ns - side->heard_ns > SIDE_SILENCE_NS) {
+        (void)snprintf(text, sizeof(text), "%s is gone: it has been silent for %u s",
+                       peer_name(side), (unsigned)(SIDE_SILENCE_NS / SECOND_NS));
+        side_fail(side, DEMO_WRONG, text);
+    }
+}
+
 static void exchange_progress(struct side *side)
 {
+    struct crossvm_snapshot_info info;
     struct progress theirs;
     uint64_t now_ns = crossvm_posix_now();
     stream_progress(&side->sender.stream.report, &side->mine.sent);
@@ -110,10 +133,13 @@ static void exchange_progress(struct side *side)
                                                  sizeof(side->mine), now_ns, now_ns);
     if (status == CROSSVM_OK) {
         status = crossvm_snapshot_reader_read(&side->link.progress_reader, &theirs, sizeof(theirs),
-                                              NULL);
+                                              &info);
     }
     if (status >= 0) {
         side->theirs = theirs;
+        if (side->link.machines) {
+            hear_progress(side, info.version, now_ns);
+        }
     } else if (crossvm_status_family(status) != CROSSVM_FAMILY_AGAIN) {
         side_fail(side, DEMO_WRONG, "cannot read the other side's progress");
     }
@@ -134,6 +160,10 @@ static void say_goodbye(struct side *side, int status)
     char byte = (char)status;
     if (!side->said_goodbye && side->link.socket >= 0) {
         (void)send(side->link.socket, &byte, sizeof(byte), MSG_NOSIGNAL);
+    }
+    if (!side->said_goodbye && side->link.machines && side->started_ns != 0) {
+        side->mine.goodbye = 1 + (uint32_t)status;
+        exchange_progress(side);
     }
     side->said_goodbye = true;
 }

@@ -6,7 +6,8 @@
  * The end: a side is complete when its time is over, its file is sent and the other's file has
  * arrived. It then says goodbye (one byte over the socket) and goes on until the other has said
  * goodbye, too. A goodbye with another byte means that the sender gives up; a socket that closes
- * without one means that the other side was killed.
+ * without one means that the other side was killed. Between machines the goodbye stands in the
+ * progress; progress that is not new for SIDE_SILENCE_NS means that the other side is gone.
  */
 #ifndef DEMO_SIDE_H
 #define DEMO_SIDE_H
@@ -16,6 +17,9 @@
 #include "options.h"
 #include "progress.h"
 #include "stream.h"
+
+/* How long the other side may be silent between machines. */
+#define SIDE_SILENCE_NS (30000ull * DEMO_MS)
 
 struct side {
     uint32_t self;
@@ -27,6 +31,8 @@ struct side {
     struct progress theirs; /* the other side's, as read last */
     uint64_t started_ns;
     uint64_t next_progress_ns;
+    uint64_t heard_ns; /* between machines: when the other side's progress was new */
+    uint64_t heard_version;
     bool busy; /* set by the program while it has something left to do */
     bool said_goodbye;
     bool heard_goodbye;

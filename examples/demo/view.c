@@ -131,8 +131,12 @@ static void draw_machine(struct view *view, const struct readings *readings)
          view->machine.disk);
     line(view, "  versions  %" PRIu64 " read  %" PRIu64 " missed  %" PRIu64 " inconsistent",
          readings->n_read, readings->n_missed, readings->n_wrong);
-    line(view, "  age       %s now  %.2f ms mean  %.2f ms worst",
-         age_text(readings, age, sizeof(age)), mean_age(readings), ms(readings->worst_ns));
+    if (readings->n_aged == 0) {
+        line(view, "%s", "  age       unknown: the clocks of two machines cannot be compared");
+    } else {
+        line(view, "  age       %s now  %.2f ms mean  %.2f ms worst",
+             age_text(readings, age, sizeof(age)), mean_age(readings), ms(readings->worst_ns));
+    }
 }
 
 static void draw_picture(struct view *view, const struct side *side,
@@ -257,8 +261,12 @@ void view_summary(const struct side *side, const struct readings *readings)
     printf("\n%-28s%22" PRIu64 "\n", "versions read", readings->n_read);
     printf("%-28s%22" PRIu64 "\n", "versions missed", readings->n_missed);
     printf("%-28s%22" PRIu64 "\n", "versions inconsistent", readings->n_wrong);
-    printf("%-28s%19.2f ms\n", "age, mean", mean_age(readings));
-    printf("%-28s%19.2f ms\n", "age, worst", ms(readings->worst_ns));
+    if (readings->n_aged == 0) {
+        printf("%-28s%22s\n", "age", "unknown");
+    } else {
+        printf("%-28s%19.2f ms\n", "age, mean", mean_age(readings));
+        printf("%-28s%19.2f ms\n", "age, worst", ms(readings->worst_ns));
+    }
     if (side->status == DEMO_OK) {
         printf("result: consistent: every version read, and both files\n");
     } else {

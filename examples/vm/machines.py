@@ -5,12 +5,14 @@ A machine's only process is init.c, which follows a list of steps. What the mach
 serial console is read line by line; it is judged by what it said, never by how QEMU ended. The demo
 (demo.py), the system tests (tests/system) and the comparison (bench/vm.py) use this file.
 """
+import ctypes
 import os
 import pathlib
 import platform
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -30,6 +32,12 @@ class Missing(Exception):
 
 class Failure(Exception):
     """A machine did not do what it should."""
+
+
+def die_with_us():
+    """In a process about to be another program: it is killed when this one ends, however it does."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 # ---- the kernel --------------------------------------------------------------------------------
@@ -127,6 +135,8 @@ class Lock:
 
 def build(compiler, program, sources, *arguments):
     """A static program, which needs nothing of a guest's file system."""
+    if shutil.which(compiler) is None:
+        raise Missing(f"no compiler {compiler} here")
     command = [compiler, *WARNINGS, "-O2", "-static", "-pthread", f"-I{INCLUDE}", "-o",
                str(program), *map(str, sources), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -137,6 +147,21 @@ def build(compiler, program, sources, *arguments):
 
 def build_init(compiler, folder):
     return build(compiler, pathlib.Path(folder) / "init", [HERE / "init.c"])
+
+
+def build_uio(folder, kernel):
+    """The project's UIO driver, as a module of the guests' kernel."""
+    headers = pathlib.Path(f"/usr/src/linux-headers-{kernel.version}")
+    if not (headers / "Makefile").exists():
+        raise Missing(f"no headers of the guests' kernel {kernel.version} here")
+    tree = pathlib.Path(folder) / "uio"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(TOP / "tools/uio", tree)
+    done = subprocess.run(["make", "-C", str(tree), f"KDIR={headers}"], capture_output=True,
+                          text=True, check=False)
+    if done.returncode != 0:
+        raise Failure(f"the UIO driver does not build\n{done.stdout}{done.stderr}")
+    return tree / "crossvm_uio_ivshmem.ko"
 
 
 def build_server(compiler, folder):
@@ -237,7 +262,8 @@ class Machine:
 
     def start(self):
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        preexec_fn=die_with_us)
         self.reader = threading.Thread(target=self.listen, daemon=True)
         self.reader.start()
         return self
@@ -309,7 +335,8 @@ class Server:
         self.process = None
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, text=True,
+                                        preexec_fn=die_with_us)
         end = time.monotonic() + BOOT_LIMIT
         while not all(os.path.exists(path) for path in self.paths):
             if self.process.poll() is not None or time.monotonic() > end:

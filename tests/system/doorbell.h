@@ -55,7 +55,7 @@ static inline int must(int status, const char *what)
 
 static inline void say_examination(const struct crossvm_examination *examination)
 {
-    char text[200];
+    char text[CROSSVM_EXAMINATION_LEN];
     crossvm_examination_text(examination, text, sizeof(text));
     printf("memory: %s\n", text);
 }

@@ -27,6 +27,8 @@
 
 CROSSVM_EXTERN_C_BEGIN
 
+#define CROSSVM_EXAMINATION_LEN 256u /* room for what crossvm_examination_text says */
+
 #define CROSSVM_EXAMINE_OFF 380u /* the word that is tried */
 
 /* Loads are those of a device if they take so many times as long as others, and so long. */
@@ -133,7 +135,8 @@ CROSSVM_INLINE const char *crossvm_i_examine_memory_text(uint32_t memory)
     return "write-combining: needs a build with CROSSVM_SYSTEM_FENCES";
 }
 
-/* Says in a line what was found. text: room for len bytes, 160 are enough. Role: anyone. */
+/* Says in a line what was found. text: room for len bytes, CROSSVM_EXAMINATION_LEN is enough. Role:
+ * anyone. */
 CROSSVM_INLINE void crossvm_examination_text(const struct crossvm_examination *examination,
                                              char *text, size_t len)
 {
