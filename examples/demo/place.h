@@ -13,7 +13,8 @@
 #include <crossvm/backend/ivshmem_uio.h>
 #include <crossvm/backend/ivshmem_vfio.h>
 
-#define PLACE_ROUTES 64u /* doorbells that a host process can learn of */
+#define PLACE_ROUTES  64u /* doorbells that a host process can learn of */
+#define PLACE_VECTORS 8u  /* of one side, at most */
 
 /* Memory: "pci:SLOT" in a guest, "file:PATH" on the host. */
 struct place {
@@ -28,7 +29,7 @@ struct place_bell {
     struct crossvm_ivshmem_client client;
     struct crossvm_eventfd_route routes[PLACE_ROUTES];
     struct crossvm_polling polling;
-    int own[N_BELLS];
+    int own[PLACE_VECTORS];
     bool is_none;
     uint32_t id; /* by which others ring it */
     void (*hang)(struct place_bell *bell, struct crossvm_notify *notify);

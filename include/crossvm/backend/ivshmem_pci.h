@@ -228,8 +228,8 @@ CROSSVM_INLINE int crossvm_i_ivshmem_pci_judge(const char *slot)
 /* Maps a device's memory and examines it. slot: as the list says it. access: what the hypervisor
  * allows, which the device does not say. Role: anyone. Takes about a millisecond.
  * OK; NOT_FOUND no device is there; TYPE it is no ivshmem device; NO_SPACE its memory is too short
- * for a region; ROLE the hypervisor keeps it read-only; SYSTEM with errno (EACCES: not root; EPERM,
- * EINVAL: a driver has taken it). Unless OK nothing is mapped; the examination of a ROLE stays. */
+ * for a region; ROLE the hypervisor keeps it read-only; SYSTEM with errno (EACCES: not root; EBUSY,
+ * EPERM: a driver has taken it). Unless OK nothing is mapped; the examination of a ROLE stays. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_pci_open(struct crossvm_ivshmem_pci *pci,
                                                               const char *slot,
                                                               enum crossvm_mapping_access access)
@@ -271,8 +271,8 @@ CROSSVM_INLINE bool crossvm_i_ivshmem_pci_bears(const char *slot, const uint32_t
     return bears;
 }
 
-/* Finds the device whose memory has the region with this id. device: set if OK or EXISTS (the first
- * one). Role: anyone. Trust: an id says who claims to be it; which slot a peer may have is the
+/* Finds the device whose memory has the region with this id. region_id: as struct crossvm_region has
+ * it. device: set if OK or EXISTS (the first one). Role: anyone. Trust: an id says who claims to be it; which slot a peer may have is the
  * hypervisor's to say. OK; NOT_FOUND; EXISTS more than one bear it; SYSTEM with errno (ENOENT: no
  * PCI). */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_pci_find(struct crossvm_ivshmem_device *device,

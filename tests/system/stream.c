@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/system/stream.c - numbered elements from one machine to another, until one of them is gone.
+ *
+ *   stream produce OWN PEER BELL N   pushes N elements, or until nobody takes them any more
+ *   stream consume OWN PEER BELL N   takes N elements, or until nobody pushes any more
+ *   stream tail OWN                  says how many elements a producer has committed in its memory
+ *
+ * Each side says what it saw. A silence of SILENCE_NS counts as the other's end.
+ */
+#include "system.h"
+
+#define SELF_PRODUCER 1u
+#define SELF_CONSUMER 2u
+#define CAPACITY      64u
+#define WORDS         16u
+#define SILENCE_NS    (10 * SECOND_NS)
+#define SAY_EVERY     10000u
+
+/* An element says its own number in every word, each in another way. */
+static void fill(uint32_t words[WORDS], uint32_t number)
+{
+    for (uint32_t i = 0; i < WORDS; i++) {
+        words[i] = number * (2 * i + 1);
+    }
+}
+
+static void check(const uint32_t words[WORDS], uint32_t number)
+{
+    uint32_t expected[WORDS];
+    fill(expected, number);
+    if (memcmp(words, expected, sizeof(expected)) != 0) {
+        give_up("element %u is not what was pushed", (unsigned)number);
+    }
+}
+
+/* ---- one end ------------------------------------------------------------------------------- */
+
+static const struct crossvm_chunk_decl tx_decl = {
+    "stream", CROSSVM_KIND_SPSC_TX, CAPACITY, WORDS * 4, SELF_PRODUCER, SELF_CONSUMER, 0, 0};
+static const struct crossvm_chunk_decl rx_decl = {"stream",      CROSSVM_KIND_SPSC_RX, 0, 0,
+                                                  SELF_CONSUMER, SELF_PRODUCER,        0, 0};
+
+static void hang(struct crossvm_pipe_bell *pipe, struct place_bell *bell,
+                 struct crossvm_notify *notify, uint32_t out, uint32_t in)
+{
+    pipe->notify = notify;
+    pipe->peer = side_other(bell);
+    pipe->vector_out = out;
+    pipe->vector_in = in;
+}
+
+static void produce(const char *own, const char *peer, const char *where, uint32_t n)
+{
+    static struct side side;
+    static struct place_bell bell;
+    struct crossvm_notify notify;
+    struct crossvm_pipe_tx pipe;
+    uint32_t words[WORDS];
+    uint64_t again_ns;
+    int status;
+    side_listen(&bell, where, &notify);
+    side_format(&side, SELF_PRODUCER, own, &tx_decl, 1);
+    must(crossvm_spsc_tx_open(&pipe.queue, &side.owner.region, &side.table[0], WORDS * 4, 1), "tx");
+    side_attach(&side, peer);
+    struct crossvm_chunk rx = side_find(&side, "stream", CROSSVM_KIND_SPSC_RX);
+    while ((status = crossvm_spsc_tx_link(&pipe.queue, &side.peer, &rx)) == CROSSVM_NOT_YET) {
+        rest_a_moment();
+    }
+    must(status, "link");
+    hang(&pipe.bell, &bell, &notify, 1, 0);
+    for (uint32_t i = 0; i < n; i++) {
+        status = crossvm_pipe_tx_wait(&pipe, 1, crossvm_posix_now() + SILENCE_NS);
+        if (status == CROSSVM_TIMEOUT) {
+            printf("nobody takes: %u pushed\n", (unsigned)i);
+            return;
+        }
+        must(status, "room");
+        fill(words, i);
+        must(crossvm_spsc_tx_push(&pipe.queue, words), "push");
+        must(crossvm_pipe_tx_kick(&pipe, &again_ns), "kick");
+    }
+    printf("pushed %u\n", (unsigned)n);
+}
+
+static void consume(const char *own, const char *peer, const char *where, uint32_t n)
+{
+    static struct side side;
+    static struct place_bell bell;
+    struct crossvm_notify notify;
+    struct crossvm_pipe_rx pipe;
+    uint32_t words[WORDS];
+    uint32_t taken = 0;
+    int status;
+    side_listen(&bell, where, &notify);
+    side_format(&side, SELF_CONSUMER, own, &rx_decl, 1);
+    must(crossvm_spsc_rx_open(&pipe.queue, &side.owner.region, &side.table[0], CAPACITY, WORDS * 4,
+                              1),
+         "rx");
+    side_attach(&side, peer);
+    struct crossvm_chunk tx = side_find(&side, "stream", CROSSVM_KIND_SPSC_TX);
+    while ((status = crossvm_spsc_rx_link(&pipe.queue, &side.peer, &tx)) == CROSSVM_NOT_YET) {
+        rest_a_moment();
+    }
+    must(status, "link");
+    hang(&pipe.bell, &bell, &notify, 0, 1);
+    while (taken < n) {
+        status = crossvm_spsc_rx_pop(&pipe.queue, words);
+        if (status == CROSSVM_EMPTY) {
+            status = crossvm_pipe_rx_wait(&pipe, 1, 0, crossvm_posix_now() + SILENCE_NS);
+            if (status == CROSSVM_TIMEOUT) {
+                printf("nobody pushes: %u taken, all as they were pushed\n", (unsigned)taken);
+                return;
+            }
+            must(status, "elements");
+            continue;
+        }
+        must(status, "pop");
+        check(words, taken);
+        taken++;
+        must(crossvm_pipe_rx_kick(&pipe), "kick");
+        if (taken % SAY_EVERY == 0) {
+            printf("taken %u\n", (unsigned)taken);
+            (void)fflush(stdout);
+        }
+    }
+    printf("took %u, all as they were pushed\n", (unsigned)taken);
+}
+
+/* Looks at what a dead producer left behind, as its next incarnation would. */
+static void say_tail(const char *own)
+{
+    struct place place;
+    struct crossvm_region region;
+    struct crossvm_chunk chunk;
+    struct crossvm_spsc_tx tx;
+    must(place_open(&place, own, CROSSVM_READ_WRITE), own);
+    must(crossvm_region_attach(&region, &place.mapping, SELF_PRODUCER), "attach");
+    must(crossvm_region_find(&region, "stream", CROSSVM_KIND_SPSC_TX, 0, &chunk), "stream");
+    must(crossvm_spsc_tx_open(&tx, &region, &chunk, WORDS * 4, 2), "tx");
+    printf("tail %u\n", (unsigned)crossvm_spsc_tx_index(&tx));
+}
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc == 3 && strcmp(argv[1], "tail") == 0) {
+        say_tail(argv[2]);
+        return 0;
+    }
+    if (argc != 6) {
+        fprintf(stderr, "usage: stream produce|consume OWN PEER BELL N, or stream tail OWN\n");
+        return 2;
+    }
+    uint32_t n = (uint32_t)strtoul(argv[5], NULL, 10);
+    (strcmp(argv[1], "produce") == 0 ? produce : consume)(argv[2], argv[3], argv[4], n);
+    return 0;
+}
