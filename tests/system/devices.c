@@ -147,7 +147,7 @@ static void examine_registers(const char *slot)
     }
     say("examine", crossvm_mapping_examine(&mapping, CROSSVM_UNCACHED, &examination));
     say_examination(&examination);
-    say("attach as write-back memory",
+    say("examine as write-combining",
         crossvm_mapping_examine(&mapping, CROSSVM_WRITE_COMBINING, &examination));
     say_examination(&examination);
 }
