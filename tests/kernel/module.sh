@@ -16,38 +16,16 @@ set -eu
 }
 source=$1
 checks=$1/tests/build
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+. "$source/tests/kernel/common.sh"
 . "$checks/common.sh"
 
-skip() {
-    echo "skipped: $1"
-    exit 77
-}
-
-# What a directory to build modules against has in it.
-headers=""
-for directory in /lib/modules/*/build /usr/src/linux-headers-*; do
-    if [ -e "$directory/Makefile" ] && [ -e "$directory/Module.symvers" ] &&
-        [ -e "$directory/include/generated/autoconf.h" ]; then
-        headers=$directory
-        break
-    fi
-done
-[ -n "$headers" ] || skip "no kernel headers here"
+find_headers
 [ "$(uname -m)" = x86_64 ] || skip "what a kernel adds to an object is known here for x86-64 only"
-for tool in make gcc nm; do
-    command -v $tool >/dev/null || skip "no $tool here"
-done
 
 # The module's tree: its sources, the headers copied alone, and the table of all functions. The
 # kernel has no vector registers, so its build has no fast copies.
-module=$work/module
-mkdir "$module"
-cp "$source"/tests/kernel/module/* "$module"
-mkdir "$module/include"
-cp -R "$source/include/crossvm" "$module/include/crossvm"
-chmod -R u+w "$module"
+module_tree "$source" tests/kernel/module
+add_library "$source"
 table_for "$module/include" gcc -mgeneral-regs-only
 {
     cat "$work/table.c"
@@ -55,13 +33,7 @@ table_for "$module/include" gcc -mgeneral-regs-only
     echo "const unsigned int crossvm_n_functions = $(wc -l <"$work/names");"
 } >"$module/table.c"
 
-status=0
-make -C "$headers" M="$module" W=1 modules >"$work/log" 2>&1 || status=$?
-if [ $status -ne 0 ] || grep -iE 'warning|undefined' "$work/log"; then
-    cat "$work/log"
-    echo "the module does not build as it should: make ended with $status"
-    exit 1
-fi
+build_module crossvm_test
 
 # What the kernel's own build adds to any object, and strlen, which gcc makes of a loop because a
 # kernel is not built freestanding; beside them nothing but memcpy and memset.
@@ -73,5 +45,5 @@ if tr ' ' '\n' <"$module/.table.o.cmd" | grep -E '^/usr/(include|lib)/.*\.h$'; t
     echo "a header from outside the kernel was read"
     exit 1
 fi
-[ -z "${CROSSVM_KEEP_MODULE:-}" ] || cp "$module/crossvm_test.ko" "$CROSSVM_KEEP_MODULE"
+keep_module crossvm_test
 echo "built against $headers, $(wc -l <"$work/names") functions"
