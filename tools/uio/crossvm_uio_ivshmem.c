@@ -15,8 +15,9 @@
  *
  * What appears, for vector K of the device in SLOT (0000:00:04.0, say):
  *
- *   /dev/uioN                            read() of 4 bytes waits for the next interrupt, and answers
- *                                        how many there were since loading; poll() likewise
+ *   /dev/uioN                            read() of 4 bytes waits for an interrupt since the file
+ *                                        was opened or read last, and answers how many there were
+ *                                        since the driver took the device; poll() likewise
  *   /sys/bus/pci/devices/SLOT/uio/uioN/
  *     name                               crossvm_ivshmem.K: N is any number, K is the vector
  *     version                            1
@@ -25,15 +26,19 @@
  *                                        unless a page is larger than the alignment of a BAR
  *
  * All vectors of a device show the same two maps. Registers are mapped uncached. The memory is
- * RAM of the host, and mapped like RAM: cached, as far as the machine's own tables of memory types
- * let it. (UIO by itself maps all of a device uncached: slow, and on arm64 not coherent with peers
- * that map the same memory cached.) A program needs no write() to have the next interrupt, for
- * vectors of MSI-X are not masked by one.
+ * RAM of the host, and mapped like RAM: cached, unless the guest's firmware has marked its
+ * addresses uncached (MTRR of a PC: those of devices below 4 GiB). UIO by itself maps all of a
+ * device uncached: slow, and on arm64 unaligned accesses fault. A program needs no write() to have
+ * the next interrupt: one does not mask its vector.
+ *
+ * The driver claims the BARs. Where the kernel has CONFIG_IO_STRICT_DEVMEM, as Debian's, the files
+ * resource* in SLOT cannot be mapped meanwhile (EINVAL).
  *
  * While a program has a /dev/uioN open the module cannot be unloaded. When the device goes away,
  * its read() fails with EIO; what it has mapped stays mapped.
  *
- * Interfaces: as in Linux 5.10 to 6.12; built and run with 6.1.
+ * Meant for Linux 5.10 to 6.12: interfaces that have long been there, and no declaration between
+ * statements, which older kernels refuse. Built and run with 6.1 alone.
  */
 #include <linux/interrupt.h>
 #include <linux/mm.h>

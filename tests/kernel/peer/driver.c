@@ -124,7 +124,9 @@ struct exchange {
 
 static int failed(const char *what, int status)
 {
-    pr_err("crossvm: peer: %s: %s\n", what, crossvm_status_name(status));
+    bool in_vain = crossvm_status_family(status) == CROSSVM_FAMILY_AGAIN;
+    pr_err("crossvm: peer: %s: %s%s\n", what, crossvm_status_name(status),
+           in_vain ? " for too long" : "");
     return -EIO;
 }
 
@@ -183,7 +185,7 @@ static int queues_link(struct exchange *exchange)
     return side_link(&exchange->side);
 }
 
-/* Tries until the other side has done its part. */
+/* Tries until it succeeds, for the other side may not be so far. */
 static int until_there(struct exchange *exchange, const char *what,
                        int (*attempt)(struct exchange *exchange))
 {
