@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A machine is killed in mid-stream: the other one gets every element that was committed, and no
+other, or learns that nobody takes any more; it ends by itself.
+
+    streams.py SOURCE_DIR [CC]
+"""
+import subprocess
+import sys
+
+import common
+import machines
+from common import LIMIT, check, equal, host, said
+from machines import plain, slot
+
+OWN, PEER, BELL = 4, 5, 6  # where the devices are plugged in
+MIB = 1 << 20
+MANY = 1000000000
+
+
+def side(place, name, role, backend, socket, n):
+    """A guest that produces or consumes; `name` is whose memory it writes."""
+    own, peer = (place.folder / f"memory-{which}" for which in (name, "b" if name == "a" else "a"))
+    devices = [*plain(OWN, own, MIB), *plain(PEER, peer, MIB, True)]
+    step = (f"run /stream {role} pci:{slot(OWN)} pci:{slot(PEER)} {backend}:{slot(BELL)} {n}")
+    return place.machine(name, [step], ["stream"], backend, (BELL, socket), devices)
+
+
+def memories(place):
+    for which in "ab":
+        place.memory(f"memory-{which}", MIB)
+
+
+def a_killed_producers_elements_all_arrive(place):
+    socket = str(place.folder / "doorbells")
+    memories(place)
+    with machines.Server(place.server(), {socket: "1M"}):
+        with side(place, "a", "produce", "vfio", socket, MANY) as a:
+            a.wait_for("^id 0")
+            with side(place, "b", "consume", "vfio", socket, MANY) as b:
+                b.wait_for("^taken 20000")
+                a.kill()
+                b.finish()
+                taken = int(said(b, "^nobody pushes: (.*) taken, all").group(1))
+    tail = host(place.program("stream"), "tail", f"file:{place.folder / 'memory-a'}")[-1]
+    equal(tail, f"tail {taken}", "what was committed, and what arrived")
+    check(taken >= 20000, f"only {taken} arrived")
+
+
+def a_killed_consumer_is_noticed(place):
+    socket = str(place.folder / "doorbells")
+    memories(place)
+    with machines.Server(place.server(), {socket: "1M"}):
+        with side(place, "b", "consume", "uio", socket, MANY) as b:
+            b.wait_for("^id 0")
+            with side(place, "a", "produce", "uio", socket, MANY) as a:
+                b.wait_for("^taken 10000")
+                b.kill()
+                a.finish()
+                pushed = int(said(a, "^nobody takes: (.*) pushed").group(1))
+    check(pushed >= 10000, f"only {pushed} were pushed")
+
+
+def the_host_streams_with_a_guest(place):
+    """To the end, and the host's process is the consumer."""
+    socket = str(place.folder / "doorbells")
+    memories(place)
+    n = 50000
+    with machines.Server(place.server(), {socket: "1M"}):
+        with side(place, "a", "produce", "vfio", socket, n) as a:
+            a.wait_for("^id 0")
+            lines = host(place.program("stream"), "consume", f"file:{place.folder / 'memory-b'}",
+                         f"file:{place.folder / 'memory-a'}", f"server:{socket}", n)
+            a.finish()
+    equal(lines[-1], f"took {n}, all as they were pushed", "the host's process")
+    said(a, f"^pushed {n}")
+
+
+def a_guest_killed_beside_a_host_process(place):
+    socket = str(place.folder / "doorbells")
+    memories(place)
+    command = [str(place.program("stream")), "consume", f"file:{place.folder / 'memory-b'}",
+               f"file:{place.folder / 'memory-a'}", f"server:{socket}", str(MANY)]
+    with machines.Server(place.server(), {socket: "1M"}):
+        with side(place, "a", "produce", "vfio", socket, MANY) as a:
+            a.wait_for("^id 0")
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
+                                  preexec_fn=machines.die_with_us) as consumer:
+                for line in consumer.stdout:
+                    if line.startswith("taken 20000"):
+                        a.kill()
+                        break
+                rest = consumer.communicate(timeout=LIMIT)[0].splitlines()
+    last = rest[-1].split()
+    tail = host(place.program("stream"), "tail", f"file:{place.folder / 'memory-a'}")[-1]
+    equal(rest[-1], f"nobody pushes: {tail.split()[1]} taken, all as they were pushed", "the end")
+    check(int(last[2]) >= 20000, rest[-1])
+
+
+CASES = (a_killed_producers_elements_all_arrive, a_killed_consumer_is_noticed,
+         the_host_streams_with_a_guest, a_guest_killed_beside_a_host_process)
+
+if __name__ == "__main__":
+    sys.exit(common.main("streams.py", CASES))
