@@ -135,14 +135,21 @@ def between(text, part, block, path):
     return text.split(begin)[0] + f"{begin}\n{block}{end}" + text.split(end)[1]
 
 
+def write_part(docs, part, machine, tables, more=""):
+    """machine: lines; tables: text; more: what follows."""
+    path = pathlib.Path(docs) / "PERFORMANCE.md"
+    text = path.read_text(encoding="utf-8")
+    block = "\n".join(f"    {line}" for line in machine) + f"\n\n{tables}\n{more}"
+    path.write_text(between(text, part, block, path), encoding="utf-8")
+
+
 def write(docs, part, times, machine, tables):
     """docs: the folder; part: "figures", with plots, or "native"; times: of each case, in the
     regime that has most trials; machine: lines; tables: text."""
     path = pathlib.Path(docs) / "PERFORMANCE.md"
-    text = path.read_text(encoding="utf-8")
-    between(text, part, "", path)
-    block = "\n".join(f"    {line}" for line in machine) + f"\n\n{tables}\n"
+    between(path.read_text(encoding="utf-8"), part, "", path)
+    plots = ""
     if part == "figures":
         drawn = draw_all(pathlib.Path(docs) / "performance", Medians(times))
-        block += "\n".join(f"![{title}](performance/{name})\n" for name, title in drawn)
-    path.write_text(between(text, part, block, path), encoding="utf-8")
+        plots = "\n".join(f"![{title}](performance/{name})\n" for name, title in drawn)
+    write_part(docs, part, machine, tables, plots)
