@@ -13,25 +13,33 @@
 #                              as the machine is slower
 #   sh bench/run.sh --trials N        so many of each case (default: 100, quick: 16)
 #   sh bench/run.sh --filter REGEX    only the cases row/place/who that match
+#   sh bench/run.sh --vm       instead: between two virtual machines (QEMU), against TCP over
+#                              virtio-net and virtio-serial (bench/vm.py); also with --quick (half a
+#                              minute) or --trials N
 #
 # Environment: CROSSVM_BENCH_DIR says where to build (default: build/bench); CC and CXX name the
-# compilers (default: gcc and g++). Sides run on the first CPUs that the program may use (taskset).
+# compilers (default: gcc and g++); CROSSVM_GUEST_KERNEL names an unpacked package of a kernel for
+# --vm (default: Debian's is downloaded). Sides run on the first CPUs that the program may use
+# (taskset).
 set -eu
 
 refuse() {
     echo "run.sh: $1: expected $2" >&2
     echo "usage: sh bench/run.sh [--quick] [--peers] [--native] [--trials N] [--filter REGEX]" >&2
+    echo "       sh bench/run.sh --vm [--quick] [--trials N]" >&2
     exit 2
 }
 
 peers=OFF
 native=OFF
 quick=no
+vm=no
 trials=
 filter=.
 while [ $# -gt 0 ]; do
     case $1 in
     --quick) quick=yes ;;
+    --vm) vm=yes ;;
     --peers) peers=ON ;;
     --native) native=ON ;;
     --trials)
@@ -46,10 +54,13 @@ while [ $# -gt 0 ]; do
         filter=$2
         shift
         ;;
-    *) refuse "$1" "--quick, --peers, --native, --trials or --filter" ;;
+    *) refuse "$1" "--quick, --peers, --native, --vm, --trials or --filter" ;;
     esac
     shift
 done
+if [ $vm = yes ] && [ "$peers $native $filter" != "OFF OFF ." ]; then
+    refuse --vm "no other argument than --quick and --trials beside it"
+fi
 # The longest run, in seconds; trials are shuffled, so each case loses as many as the others.
 seconds=3600
 if [ $quick = yes ]; then
@@ -61,7 +72,8 @@ trials=${trials:-100}
 top=$(cd "$(dirname "$0")/.." && pwd)
 # Few trials, few cases, or few rivals do not go into the document.
 docs=
-[ "$trials" -lt 30 ] || [ "$filter" != . ] || [ $peers = OFF ] || docs=$top/docs
+[ $vm = no ] || [ "$trials" -lt 30 ] || docs=$top/docs
+[ $vm = yes ] || [ "$trials" -lt 30 ] || [ "$filter" != . ] || [ $peers = OFF ] || docs=$top/docs
 part=figures
 [ $native = OFF ] || part=native
 build=${CROSSVM_BENCH_DIR:-$top/build/bench}
@@ -91,6 +103,22 @@ libreaderwriterqueue-dev test -e /usr/include/readerwriterqueue/readerwriterqueu
 libconcurrentqueue-dev test -e /usr/include/concurrentqueue/concurrentqueue.h
 LIST
 }
+
+vm_packages() {
+    cat <<LIST
+gcc command -v ${CC:-gcc}
+libc6-dev test -e /usr/include/stdio.h
+python3 command -v python3
+qemu-system-x86 command -v qemu-system-x86_64
+LIST
+}
+
+if [ $vm = yes ]; then
+    install vm_packages || exit 2
+    echo "== running $trials trials of each case"
+    exec python3 -B "$top/bench/vm.py" --trials "$trials" --json "$build/vm.json" \
+        ${docs:+--docs "$docs"}
+fi
 
 install packages || exit 2
 

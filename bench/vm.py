@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""vm.py [--quick] [--trials N] [--json FILE] [--docs FOLDER] - two guests, and what a message between
-them costs by this library's queues, by TCP over virtio-net, and by a virtio port.
+"""vm.py [--quick] [--trials N] [--json FILE] [--docs FOLDER] - two guests, and what a message
+between them costs by this library's queues, by TCP over virtio-net, and by a virtio port.
 
-bench/vm/pair.c is each guest's program, and says what is measured. One pair of guests runs all trials,
-in an order of chance. Ratios are of medians over all trials, with a 95 % bootstrap interval, as in
-report.py. --docs: writes the part "vm" of FOLDER/PERFORMANCE.md, too.
+bench/vm/pair.c is each guest's program, and says what is measured. One pair of guests runs all
+trials, in an order of chance. Ratios are of medians over all trials, with a 95 % bootstrap
+interval, as in report.py. --docs: writes the part "vm" of FOLDER/PERFORMANCE.md, too. Status 0; 1
+the guests failed; 2 an argument, or what is missing here.
 """
 import collections
 import json
 import os
 import pathlib
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,13 +28,13 @@ import machines
 import report
 
 USAGE = "usage: vm.py [--quick] [--trials N] [--json FILE] [--docs FOLDER]"
-TRIALS, QUICK_TRIALS = 100, 8
-TRIAL_MS = 30
+TRIALS, QUICK_TRIALS = 100, 16
+TRIAL_MS = 50
 LIMIT_S = 3600  # for all trials: guards against hanging
 CLOCK_ERROR = 0.05  # how far a guest's clock may be from the host's
 MEMORY = "2M"
 ADDRESSES = {"a": "10.0.0.1", "b": "10.0.0.2"}
-MTU = 65535
+MTU = 65535  # a message is one packet
 OWN, PEER, BELLS, NETWORK, SERIAL = 4, 5, 6, 7, 8  # slots
 OURS = ("polling", "doorbell")
 RIVALS = ("tcp", "serial")
@@ -88,13 +90,14 @@ def devices(name, folder):
     wait = "server=on,wait=off" if serves else "server=off"
     return [
         *machines.IOMMU,
+        "-name", f"{name},debug-threads=on",
         *machines.plain(OWN, folder / f"memory-{name}", MEMORY),
         *machines.plain(PEER, folder / f"memory-{other}", MEMORY, read_only=True),
         *machines.doorbell(BELLS, folder / "bells"),
         "-netdev", f"stream,id=net,server={'on' if serves else 'off'},addr.type=unix,"
                    f"addr.path={folder / 'network'}",
         "-device", f"virtio-net-pci,netdev=net,mac=52:54:00:00:00:0{1 if serves else 2},"
-                   f"host_mtu={MTU},addr=0x{NETWORK:x}",
+                   f"host_mtu={MTU},romfile=,addr=0x{NETWORK:x}",
         "-chardev", f"socket,id=port,path={folder / 'port'},{wait}",
         "-device", f"virtio-serial-pci,addr=0x{SERIAL:x}",
         "-device", "virtserialport,chardev=port,nr=1,name=pair",
@@ -129,6 +132,22 @@ def said(guest, pattern, limit=machines.BOOT_LIMIT):
     return match
 
 
+def pin(guests):
+    """Each guest's processor to one of the host's, the first that may be used; the other threads of
+    QEMU run where they like. Whether there are enough."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < len(guests):
+        return False
+    for guest, cpu in zip(guests, allowed):
+        tasks = pathlib.Path(f"/proc/{guest.process.pid}/task")
+        threads = [int(task.name) for task in tasks.iterdir()
+                   if (task / "comm").read_text().startswith("CPU ")]
+        if len(threads) != 1:
+            raise machines.Failure(f"{guest.name}: expected one thread CPU, found {len(threads)}")
+        os.sched_setaffinity(threads[0], {cpu})
+    return True
+
+
 def check_clock(first, last, seconds):
     """The guest's clock, by which all was measured, against the host's."""
     rate = (int(last.group(1)) - int(first.group(1))) / 1e9 / seconds
@@ -137,10 +156,29 @@ def check_clock(first, last, seconds):
     return rate
 
 
+def watch(lead, follow):
+    """Waits for the end of both. Whether they were pinned, and how fast the lead's clock ran."""
+    try:
+        for guest in (lead, follow):
+            said(guest, "^clock")
+        pinned = pin([lead, follow])
+        first = said(lead, r"^begin (\d+)")
+        start = time.monotonic()
+        last = said(lead, r"^end (\d+)", LIMIT_S)
+        rate = check_clock(first, last, time.monotonic() - start)
+        for guest in (lead, follow):
+            said(guest, "^passed")
+    except machines.Failure as error:
+        raise machines.Failure(f"{error}\n{follow.log()}") from error
+    return pinned, rate
+
+
 def run(folder, n_trials):
     """What guest a said of its trials, and facts."""
     kernel = machines.find_kernel()
     compiler = os.environ.get("CC", "gcc")
+    if shutil.which(compiler) is None:
+        raise machines.Missing(f"no {compiler} here")
     programs = {"init": machines.build_init(compiler, folder),
                 "pair": machines.build(compiler, folder / "pair", [TOP / "bench/vm/pair.c"], "-O3",
                                        "-DNDEBUG")}
@@ -153,15 +191,10 @@ def run(folder, n_trials):
     with machines.Server(server, {str(folder / "bells"): "1M"}), lead:
         wait_for_files([folder / "network", folder / "port"], lead)
         with follow:
-            first = said(lead, r"^begin (\d+)")
-            start = time.monotonic()
-            last = said(lead, r"^end (\d+)", LIMIT_S)
-            rate = check_clock(first, last, time.monotonic() - start)
-            said(lead, "^passed")
-            said(follow, "^passed")
+            pinned, rate = watch(lead, follow)
     return {"trials": [match.groups() for match in lead.said(r"^trial (\S+) (\S+) ([0-9.]+)$")],
             "kernel": kernel.version, "clock": lead.said(r"^clock (\S+)")[0].group(1),
-            "memory": lead.said(r"^memory: (.*)")[0].group(1), "rate": rate}
+            "memory": lead.said(r"^memory: (.*)")[0].group(1), "rate": rate, "pinned": pinned}
 
 
 # ---- judging -------------------------------------------------------------------------------------
@@ -239,6 +272,8 @@ def machine_lines(facts):
             f"guests    two, {version} (TCG), one processor each, Linux {facts['kernel']}",
             f"memory    ivshmem-plain: {facts['memory']}",
             f"network   virtio-net-pci, QEMU's stream socket, MTU {MTU}",
+            "pinning   " + ("each guest's processor has a CPU of the host's" if facts["pinned"] else
+                            "NONE: there are too few CPUs"),
             f"clock     {facts['clock']}, {facts['rate']:.3f} of the host's",
             f"date      {facts['date']}, load {facts['load']:.1f} at the start"]
 
