@@ -192,8 +192,11 @@ def run(folder, n_trials):
         wait_for_files([folder / "network", folder / "port"], lead)
         with follow:
             pinned, rate = watch(lead, follow)
-    return {"trials": [match.groups() for match in lead.said(r"^trial (\S+) (\S+) ([0-9.]+)$")],
-            "kernel": kernel.version, "clock": lead.said(r"^clock (\S+)")[0].group(1),
+    trials = [match.groups() for match in lead.said(r"^trial (\S+) (\S+) ([0-9.]+)$")]
+    if len(trials) != n_trials * len(TITLES) * len(KINDS):
+        raise machines.Failure(f"a: {len(trials)} lines of trials can be read\n{lead.log()}")
+    return {"trials": trials, "kernel": kernel.version,
+            "clock": lead.said(r"^clock (\S+)")[0].group(1),
             "memory": lead.said(r"^memory: (.*)")[0].group(1), "rate": rate, "pinned": pinned}
 
 
@@ -266,10 +269,11 @@ def host_processor():
 
 
 def machine_lines(facts):
-    version = subprocess.run([machines.QEMU, "--version"], capture_output=True, text=True,
-                             check=False).stdout.splitlines()[0]
+    said_version = subprocess.run([machines.QEMU, "--version"], capture_output=True, text=True,
+                                  check=False).stdout
+    version = re.search(r"version (\S+)", said_version).group(1)
     return [f"host      {host_processor()}, {os.cpu_count()} CPUs",
-            f"guests    two, {version} (TCG), one processor each, Linux {facts['kernel']}",
+            f"guests    two, QEMU {version} (TCG), one processor each, Linux {facts['kernel']}",
             f"memory    ivshmem-plain: {facts['memory']}",
             f"network   virtio-net-pci, QEMU's stream socket, MTU {MTU}",
             "pinning   " + ("each guest's processor has a CPU of the host's" if facts["pinned"] else

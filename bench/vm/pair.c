@@ -417,8 +417,8 @@ static uint64_t run_trial(struct pair *pair, enum way way, enum kind kind, uint3
     return crossvm_posix_now() - start_ns;
 }
 
-/* So many that a trial takes about as long as it should, or fewer: what disturbs, and what an emulator
- * has to translate first, makes messages seem slow. The largest of several answers is the best. */
+/* So many that a trial takes about as long as it should, or fewer: what disturbs, and what an
+ * emulator has to translate first, makes messages seem slow. The largest answer is the best. */
 static uint32_t size_trial(struct pair *pair, enum way way, enum kind kind, uint64_t trial_ns)
 {
     uint32_t n = SIZE_LEAST;
