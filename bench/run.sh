@@ -125,8 +125,8 @@ install packages || exit 2
 echo "== building"
 cmake -S "$top" -B "$build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_COMPILER="${CC:-gcc}" \
     -DCMAKE_CXX_COMPILER="${CXX:-g++}" -DCROSSVM_BUILD_BENCH=ON -DCROSSVM_BUILD_TESTS=OFF \
-    -DCROSSVM_BUILD_EXAMPLES=OFF -DCROSSVM_INSTALL=OFF -DCROSSVM_BENCH_PEERS=$peers \
-    -DCROSSVM_BENCH_NATIVE=$native >"$build/build.log" 2>&1 &&
+    -DCROSSVM_BUILD_EXAMPLES=OFF -DCROSSVM_BUILD_TOOLS=OFF -DCROSSVM_INSTALL=OFF \
+    -DCROSSVM_BENCH_PEERS=$peers -DCROSSVM_BENCH_NATIVE=$native >"$build/build.log" 2>&1 &&
     cmake --build "$build" -j "$(nproc)" >>"$build/build.log" 2>&1 || {
     cat "$build/build.log"
     echo "run.sh: the build failed" >&2

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What is installed: the headers, and how CMake and pkg-config find them. Nothing depends on the
-# processor, so all of it goes below include/ and share/.
+# processor, so all of it goes below include/ and share/. (The tools: tools/CMakeLists.txt.)
 include(CMakePackageConfigHelpers)
 
 # The usual places; GNUInstallDirs would want a compiler, to know what libdir is called.

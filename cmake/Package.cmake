@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# "cpack" in a build directory makes libcrossvm-dev_VERSION_all.deb: what is installed, and the
-# licence and changelog where Debian has them.
+# "cpack" in a build directory makes libcrossvm-dev_VERSION_all.deb: what is installed but the tools,
+# which are not for all processors, and the licence and changelog where Debian has them.
 
 # A distributor says who answers for the package; there is no such address (".invalid") until then.
 set(CPACK_PACKAGE_CONTACT "crossvm maintainers <maintainers@crossvm.invalid>"

@@ -45,6 +45,7 @@ LAYERS = {
     "backend/poll.h": (6, ["backend/posix.h"]),
     "backend/memfd.h": (6, ["backend/posix.h"]),
     "backend/shm.h": (6, ["backend/posix.h"]),
+    "backend/ivshmem_client.h": (6, ["backend/eventfd.h"]),
 }
 UMBRELLA = "crossvm.h"  # layers 0 to 5, all of them
 SERVICES = 5

@@ -13,6 +13,7 @@ left_out() {
 attach_reformat threads
 broadcast_race threads and processes
 directory_threads threads and processes
+ivshmem_client processes and sockets
 memfd the operating system's memory
 pool_kill processes
 pool_stress threads

@@ -99,7 +99,7 @@ source_version() {
 # copy_library DIR [VERSION]: what another project would have of this repository, writable.
 copy_library() {
     mkdir -p "$1"
-    for part in CMakeLists.txt CHANGELOG.md LICENSE README.md cmake include meson.build zephyr; do
+    for part in CMakeLists.txt CHANGELOG.md LICENSE README.md cmake include meson.build tools zephyr; do
         cp -R "$source_dir/$part" "$1" || exit 1
     done
     chmod -R u+w "$1"

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# cpack makes libcrossvm-dev_VERSION_all.deb: its description, its files and their rights are right,
-# and what it holds is usable where it is unpacked. As root it is really installed, used without
+# cpack makes libcrossvm-dev_VERSION_all.deb: its description, its files and their rights are right
+# (no program is among them), and what it holds is usable where it is unpacked. As root it is really installed, used without
 # any path, and purged again; not if there is a libcrossvm-dev on this machine already.
 #
 # usage: deb.sh SOURCE_DIR [CC]      Status 0, 1, or 77: without CMake, dpkg, pkg-config.
@@ -17,7 +17,7 @@ make_package() {
     (
         umask 077 # rights come from the package's rules, not from who builds it
         cmake -S "$library" -B "$work/build" -DCROSSVM_BUILD_TESTS=OFF \
-            -DCROSSVM_BUILD_EXAMPLES=OFF -Werror=dev && cd "$work/build" && cpack
+            -DCROSSVM_BUILD_EXAMPLES=OFF -DCMAKE_C_COMPILER="$cc" -Werror=dev && cd "$work/build" && cpack
     )
 }
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # An installed crossvm is found by CMake: in a C project and in a C++ one, after the tree has moved,
-# in any directories, and only by who asks for a version that it can be.
+# in any directories, and only by who asks for a version that it can be. Tools are installed apart.
 #
 # usage: install.sh SOURCE_DIR [CC]      Status 0, 1, or 77: no CMake.
 . "$(dirname "$0")/common.sh"
@@ -14,7 +14,8 @@ install_library() {
     in=$2
     shift 2
     passes "configuring without a compiler" env CC=/nonexistent CXX=/nonexistent \
-        cmake -S "$from" -B "$in" -DCROSSVM_BUILD_TESTS=OFF -DCROSSVM_BUILD_EXAMPLES=OFF "$@" &&
+        cmake -S "$from" -B "$in" -DCROSSVM_BUILD_TESTS=OFF -DCROSSVM_BUILD_EXAMPLES=OFF \
+        -DCROSSVM_BUILD_TOOLS=OFF "$@" &&
         passes "building" cmake --build "$in" && passes "installing" cmake --install "$in"
 }
 
@@ -38,15 +39,26 @@ same_headers() {
     passes "the headers are the library's" diff -r "$library/include/crossvm" "$1/crossvm"
 }
 
+# files_in PREFIX: all files but the headers.
+files_in() {
+    (cd "$1" && find . -type f ! -path './include/crossvm/*' | sort | tr '\n' ' ')
+}
+
+# install_component COMPONENT: into a prefix of its own.
+install_component() {
+    passes "installing $1 alone" cmake --install "$work/all" --component "$1" \
+        --prefix "$work/one/$1"
+}
+
 copy_library "$library"
 copy_project find_package "$work/project"
 prefix="$work/a prefix"
 install_library "$library" "$work/build" -DCMAKE_INSTALL_PREFIX="$prefix" || exit 1
 same_headers "$prefix/include"
-equal "what else is installed" "$(cd "$prefix" && find . -type f ! -path './include/crossvm/*' |
-    sort | tr '\n' ' ')" "./share/cmake/crossvm/crossvmConfig.cmake \
+beside_headers="./share/cmake/crossvm/crossvmConfig.cmake \
 ./share/cmake/crossvm/crossvmConfigVersion.cmake ./share/cmake/crossvm/crossvmTargets.cmake \
 ./share/pkgconfig/crossvm.pc "
+equal "what else is installed" "$(files_in "$prefix")" "$beside_headers"
 if grep -rF "$work" "$prefix"; then
     fail "an installed file names a directory of the build"
 fi
@@ -104,5 +116,17 @@ consume "$work/other/a/b" C "headers elsewhere"
 install_library "$library" "$work/root" -DCMAKE_INSTALL_PREFIX="$work/third" \
     -DCMAKE_INSTALL_DATAROOTDIR=data
 consume "$work/third/data/cmake" C "another data root"
+
+# With the tools, which take a compiler, and are a component of their own.
+passes "the tools: configuring" cmake -S "$library" -B "$work/all" -DCMAKE_C_COMPILER="$cc" \
+    -DCROSSVM_BUILD_TESTS=OFF -DCROSSVM_BUILD_EXAMPLES=OFF -Werror=dev &&
+    passes "the tools: building" cmake --build "$work/all"
+install_component crossvm
+equal "what is installed without the tools" "$(files_in "$work/one/crossvm")" "$beside_headers"
+install_component crossvm-tools
+equal "what the tools are" "$(files_in "$work/one/crossvm-tools")" \
+    "./bin/crossvm-ivshmem-server ./share/man/man1/crossvm-ivshmem-server.1 "
+equal "their version" "$("$work/one/crossvm-tools/bin/crossvm-ivshmem-server" --version)" \
+    "crossvm-ivshmem-server $version"
 
 exit $failed

@@ -17,7 +17,7 @@ install_library() {
     shift 2
     rm -rf "$work/build"
     passes "configuring $*" cmake -S "$library" -B "$work/build" -DCMAKE_INSTALL_PREFIX="$prefix" \
-        -DCROSSVM_BUILD_TESTS=OFF -DCROSSVM_BUILD_EXAMPLES=OFF "$@" &&
+        -DCROSSVM_BUILD_TESTS=OFF -DCROSSVM_BUILD_EXAMPLES=OFF -DCROSSVM_BUILD_TOOLS=OFF "$@" &&
         passes "installing" env DESTDIR="$stage" cmake --install "$work/build" || exit 1
 }
 

@@ -21,7 +21,7 @@ inherit cmake
 
 # A .pc file that says its prefix: older releases' pkg-config would put the sysroot twice.
 EXTRA_OECMAKE = "-DCROSSVM_BUILD_TESTS=OFF -DCROSSVM_BUILD_EXAMPLES=OFF \
-    -DCROSSVM_PKGCONFIG_RELOCATABLE=OFF"
+    -DCROSSVM_BUILD_TOOLS=OFF -DCROSSVM_PKGCONFIG_RELOCATABLE=OFF"
 
 # Nothing is linked or run: the main package is empty, and the -dev package stands alone.
 ALLOW_EMPTY:${PN} = "1"

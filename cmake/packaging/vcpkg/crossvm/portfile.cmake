@@ -15,6 +15,7 @@ vcpkg_cmake_configure(
   OPTIONS
     -DCROSSVM_BUILD_TESTS=OFF
     -DCROSSVM_BUILD_EXAMPLES=OFF
+    -DCROSSVM_BUILD_TOOLS=OFF
 )
 vcpkg_cmake_install()
 vcpkg_cmake_config_fixup(CONFIG_PATH share/cmake/crossvm)
