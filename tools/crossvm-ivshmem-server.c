@@ -7,8 +7,8 @@
  * the memory, and a descriptor for each vector of each peer; from then on it is told who comes and
  * goes. It never says anything itself. Source of the protocol: QEMU, docs/specs/ivshmem-spec.rst.
  *
- * Nobody can stop the server or the others: sockets do not block, and whoever lets messages pile up,
- * speaks, or belongs to another user is disconnected.
+ * Nobody can stop the server or the others: sockets do not block, and whoever lets messages pile
+ * up, speaks, or belongs to another user is disconnected.
  */
 #define _GNU_SOURCE 1
 

@@ -5,7 +5,8 @@
  *
  * Layer 6, on eventfd.h. Roles: one client, used by one thread at a time. No shared bytes of its
  * own. Each peer has an id; each vector of each peer is an eventfd, which the server sends when the
- * peer comes, and takes back when it goes. Source of the protocol: QEMU, docs/specs/ivshmem-spec.rst.
+ * peer comes, and which is closed here when it says that the peer went. Source of the protocol:
+ * QEMU, docs/specs/ivshmem-spec.rst.
  *
  * The server is believed: it hands out the memory and can replace any descriptor. Messages that do
  * not belong end the connection all the same. A server that ends takes nothing away: memory and
