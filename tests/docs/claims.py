@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Every test that docs/TRUST.md names as showing a claim exists: the last column of a table whose
-heading is "shown by", and sentences "Shown by NAME.", name programs of tests/unit/.
+heading is "shown by", and sentences "Shown by NAME.", name programs of tests/unit/ or scripts of
+tests/system/.
 
 usage: claims.py SOURCE_DIR [CC]      Status 0 or 1.
 """
@@ -37,8 +38,9 @@ def main():
     claims = list(named_tests((root / "docs/TRUST.md").read_text()))
     failed = not claims
     for number, name in claims:
-        if not (root / "tests/unit" / f"{name}.c").is_file():
-            print(f"docs/TRUST.md:{number}: there is no tests/unit/{name}.c")
+        if not any((root / f"tests/{test}").is_file()
+                   for test in (f"unit/{name}.c", f"system/{name}.py", f"system/{name}.sh")):
+            print(f"docs/TRUST.md:{number}: there is no tests/unit/{name}.c, and no tests/system")
             failed = True
     print(f"{len(claims)} times a test is named")
     return 1 if failed else 0

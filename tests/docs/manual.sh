@@ -4,7 +4,7 @@
 # Compiles and runs the examples of the documents: every ```c or ```cpp block with a main() in
 # docs/MANUAL.md and README.md, as C11 and C++17. If the next block is a ```text block of the same
 # section, the program has to print exactly that. README.md's first example has to be
-# examples/hello.c, byte for byte.
+# examples/hello.c, byte for byte. tools/crossvm-ivshmem-server is on the programs' PATH.
 #
 # usage: manual.sh SOURCE_DIR [CC]      CC may carry flags. Status 0, 1, or 77: no compiler.
 set -u
@@ -31,6 +31,13 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 failed=0
 . "$source_dir/tests/docs/common.sh"
+
+# For the example that starts it.
+mkdir "$work/bin"
+# shellcheck disable=SC2086
+$cc -std=c11 -DCROSSVM_SERVER_VERSION='"test"' -o "$work/bin/crossvm-ivshmem-server" \
+    "$source_dir/tools/crossvm-ivshmem-server.c" || fail "crossvm-ivshmem-server does not compile"
+PATH=$work/bin:$PATH
 
 # run EXAMPLE.c or EXAMPLE.cpp: compiles, runs, compares.
 run() {

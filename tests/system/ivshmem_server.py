@@ -5,6 +5,7 @@ clients that do not belong, stale sockets, arguments.
 
     ivshmem_server.py SOURCE_DIR [CC]
 """
+import errno
 import os
 import pathlib
 import select
@@ -31,6 +32,15 @@ def check(condition, what):
 
 def equal(found, wanted, what):
     check(found == wanted, f"{what}: {found!r}, wanted {wanted!r}")
+
+
+def refused(function, *arguments):
+    """The error number of a call, None if it went well."""
+    try:
+        function(*arguments)
+    except OSError as error:
+        return error.errno
+    return None
 
 
 # ---- a server and its clients ------------------------------------------------------------------
@@ -151,6 +161,7 @@ def everybody_learns_of_everybody(program, folder):
         equal((len(memories), os.fstat(clients[0].memory).st_size), (1, LEN), "memory")
         os.pwrite(clients[0].memory, b"said by 0", 100)
         equal(os.pread(clients[2].memory, 9, 100), b"said by 0", "what the memory holds")
+        equal(refused(os.ftruncate, clients[1].memory, LEN // 2), errno.EPERM, "cutting it short")
         for client in clients:
             client.close()
         equal(server.end()[0], 0, "exit status")
