@@ -39,7 +39,8 @@ enum {
     IDS = 65536,       /* a peer's id has 16 bits */
     VECTORS_MOST = 64, /* as many as QEMU takes */
     REGIONS_MOST = 64,
-    USERS_MOST = 16
+    USERS_MOST = 16,
+    RETRY = 20 /* ms, while the system has no descriptors to send */
 };
 
 /* A peer's vectors. They outlive it in messages that others have not read yet. */
@@ -63,6 +64,7 @@ struct peer {
     size_t n_queued;
     size_t first; /* of the queue, to be sent next */
     size_t room;  /* in messages */
+    bool starved; /* the system would not take its next descriptor */
     bool gone;    /* to be taken out at the end of the round */
 };
 
@@ -156,8 +158,15 @@ static void bells_drop(struct bells *bells)
     free(bells);
 }
 
-/* Sends one message without blocking: 1 sent, 0 later, -1 the peer is gone. */
-static int send_message(int socket, struct message message)
+enum sending {
+    SENT,
+    FULL,    /* until the peer reads */
+    STARVED, /* until others read: too many descriptors are on their way */
+    GONE
+};
+
+/* Sends one message without blocking. */
+static enum sending send_message(int socket, struct message message)
 {
     unsigned char bytes[8];
     union {
@@ -183,10 +192,12 @@ static int send_message(int socket, struct message message)
     }
     ssize_t len = sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (len == (ssize_t)sizeof(bytes)) {
-        return 1;
+        return SENT;
     }
-    /* ETOOMANYREFS: too many descriptors are on their way to peers that do not read. */
-    return len < 0 && (errno == EAGAIN || errno == EINTR || errno == ETOOMANYREFS) ? 0 : -1;
+    if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return FULL;
+    }
+    return len < 0 && errno == ETOOMANYREFS ? STARVED : GONE;
 }
 
 static void drop(const struct region *region, struct peer *peer, const char *why)
@@ -200,13 +211,14 @@ static void drop(const struct region *region, struct peer *peer, const char *why
 /* Sends what waits, as far as the socket takes it. */
 static void flush(const struct region *region, struct peer *peer)
 {
+    peer->starved = false;
     while (!peer->gone && peer->first < peer->n_queued) {
-        int sent = send_message(peer->socket, peer->queue[peer->first]);
-        if (sent == 0) {
-            return;
-        }
-        if (sent < 0) {
+        enum sending sent = send_message(peer->socket, peer->queue[peer->first]);
+        if (sent == GONE) {
             drop(region, peer, "disconnected");
+        }
+        if (sent != SENT) {
+            peer->starved = sent == STARVED;
             return;
         }
         bells_drop(peer->queue[peer->first].bells);
@@ -308,6 +320,14 @@ static void introduce(struct region *region, struct peer *peer)
     tell_of(region, peer, peer);
 }
 
+/* The system counts the descriptors on their way from one user: one who does not read them shall not
+ * hold many. With the smallest buffer it is 6 messages. */
+static void narrow(int socket)
+{
+    const int least = 1;
+    (void)setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+}
+
 static void enter(struct region *region, int socket, const struct ucred *who)
 {
     struct bells *bells = region->n_peers < settings.most_peers ? bells_make() : NULL;
@@ -319,6 +339,7 @@ static void enter(struct region *region, int socket, const struct ucred *who)
     }
     struct peer *peer = grow(NULL, 1, sizeof(*peer));
     memset(peer, 0, sizeof(*peer));
+    narrow(socket);
     peer->socket = socket;
     peer->id = free_id(region);
     peer->bells = bells;
@@ -514,17 +535,22 @@ static void watch(int fd, short events)
     n_fds++;
 }
 
-static void watch_all(int signals)
+/* Answers how long poll may wait: nothing tells when descriptors can be sent again. */
+static int watch_all(int signals)
 {
+    int timeout = -1;
     n_fds = 0;
     watch(signals, POLLIN);
     for (size_t i = 0; i < n_regions; i++) {
         watch(regions[i].listener, POLLIN);
         for (size_t k = 0; k < regions[i].n_peers; k++) {
             const struct peer *peer = regions[i].peers[k];
-            watch(peer->socket, peer->n_queued > 0 ? POLLIN | POLLOUT : POLLIN);
+            const bool waits = peer->n_queued > 0 && !peer->starved;
+            watch(peer->socket, waits ? POLLIN | POLLOUT : POLLIN);
+            timeout = peer->starved ? RETRY : timeout;
         }
     }
+    return timeout;
 }
 
 /* One region's sockets, which begin at fds[at]. The number of them. */
@@ -557,8 +583,8 @@ static void finish_round(struct region *region)
 static void run(int signals)
 {
     for (;;) {
-        watch_all(signals);
-        if (poll(fds, n_fds, -1) < 0 && errno != EINTR) {
+        int timeout = watch_all(signals);
+        if (poll(fds, n_fds, timeout) < 0 && errno != EINTR) {
             fail("poll", strerror(errno));
         }
         if (fds[0].revents != 0) {

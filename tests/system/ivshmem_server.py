@@ -8,6 +8,7 @@ clients that do not belong, stale sockets, arguments.
 import errno
 import os
 import pathlib
+import resource
 import select
 import signal
 import socket
@@ -19,6 +20,7 @@ import time
 
 LIMIT = 60  # seconds: guards against hanging
 LEN = 65536
+OTHER_USER = 12345
 
 
 class Failure(Exception):
@@ -47,11 +49,11 @@ def refused(function, *arguments):
 
 
 class Server:
-    def __init__(self, program, folder, *arguments, regions=("a",)):
+    def __init__(self, program, folder, *arguments, regions=("a",), before=None):
         self.paths = [str(folder / name) for name in regions]
         wanted = [f"{path}={LEN}" for path in self.paths]
         self.process = subprocess.Popen([program, *arguments, *wanted], stderr=subprocess.PIPE,
-                                        text=True)
+                                        text=True, preexec_fn=before)
 
     def __enter__(self):
         return self
@@ -234,14 +236,14 @@ def another_user_is_refused(program, folder):
         os.chmod(server.paths[0], 0o666)
         child = os.fork()
         if child == 0:
-            os.setuid(12345)
+            os.setuid(OTHER_USER)
             client = socket.socket(socket.AF_UNIX)
             client.settimeout(LIMIT)
             client.connect(server.paths[0])
             os._exit(0 if client.recv(8) == b"" else 1)
         equal(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0, "the other user")
         status, log = server.end()
-        check("user 12345" in log and "--user" in log, log)
+        check(f"user {OTHER_USER}" in log and "--user" in log, log)
 
 
 def one_who_does_not_read_holds_nobody_up(program, folder):
@@ -261,6 +263,27 @@ def one_who_does_not_read_holds_nobody_up(program, folder):
             check(n < 1000, "one who never reads stays")
         deaf.close()
         check("does not read" in server.end()[1], "the log says nothing")
+
+
+def many_who_do_not_read_hold_nobody_up(program, folder):
+    """How many descriptors are on their way is limited, for all but root."""
+    user = os.geteuid()
+
+    def become_poor():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (400, 400))
+        if user == 0:
+            os.setgroups([])
+            os.setuid(OTHER_USER)
+
+    pathlib.Path(program).parent.chmod(0o755)
+    folder.chmod(0o777)
+    with Server(program, folder, "--vectors", "64", "--user", str(user),
+                before=become_poor) as server:
+        deaf = [connect(server.paths[0]) for _ in range(4)]
+        last = Client(server.paths[0], 64).greet()
+        equal(sorted(last.peers), [0, 1, 2, 3, 4], "who is there")
+        for client in deaf:
+            client.close()
 
 
 def a_stale_socket_is_replaced_and_nothing_else(program, folder):
@@ -328,6 +351,7 @@ def bad_arguments_are_named(program, folder):
 CASES = (everybody_learns_of_everybody, one_who_is_killed_is_missed_by_the_others,
          ids_come_again_on_request, regions_have_nothing_in_common, who_does_not_belong_is_sent_away,
          another_user_is_refused, one_who_does_not_read_holds_nobody_up,
+         many_who_do_not_read_hold_nobody_up,
          a_stale_socket_is_replaced_and_nothing_else, memory_in_a_file_survives_the_server,
          bad_arguments_are_named)
 
