@@ -15,7 +15,7 @@ enum {
     LEN = 8192,
     VECTORS = 3,
     ROUTES = 8,
-    MESSAGES_MOST = 32,
+    MESSAGES_MOST = 128,
     SOON = 200 /* ms */
 };
 
@@ -311,6 +311,31 @@ static void vectors_without_room_are_left_out(void)
     server_drop();
 }
 
+/* What changes nothing is passed over, but not without end. */
+static void a_step_is_bounded(void)
+{
+    struct crossvm_ivshmem_change change;
+    server_make();
+    say_the_beginning();
+    say_own_vectors();
+    for (int i = 0; i < CROSSVM_IVSHMEM_CLIENT_TRIES + 1; i++) {
+        say(5, bells[0]); /* more vectors of its own than it wants */
+    }
+    say(8, bells[3]);
+    server.hangs_up = true;
+    pid_t child = open_beside(CROSSVM_OK, ROUTES);
+    CHECK_EQ(test_wait(child), 0);
+    int before = n_descriptors();
+    CHECK_EQ(crossvm_ivshmem_client_step(&client, &change), CROSSVM_EMPTY);
+    CHECK_EQ(crossvm_ivshmem_client_step(&client, &change), CROSSVM_OK);
+    CHECK(change.there && change.peer == 8 && change.vector == 0);
+    CHECK_EQ(client.bells.n_own, VECTORS);
+    CHECK_EQ(n_descriptors(), before + 1);
+    CHECK_EQ(crossvm_ivshmem_client_step(&client, &change), CROSSVM_STALE);
+    crossvm_ivshmem_client_close(&client);
+    server_drop();
+}
+
 static void what_does_not_belong_is_refused(void)
 {
     static const struct message beginnings[][4] = {
@@ -391,6 +416,7 @@ int main(void)
     CASE(a_client_is_a_peer);
     CASE(who_comes_and_goes_is_learnt);
     CASE(vectors_without_room_are_left_out);
+    CASE(a_step_is_bounded);
     CASE(what_does_not_belong_is_refused);
     CASE(a_server_that_stops_in_the_middle_is_no_server);
     CASE(one_that_says_too_little_is_not_waited_for_for_ever);

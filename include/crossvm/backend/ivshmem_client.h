@@ -22,7 +22,8 @@
 
 CROSSVM_EXTERN_C_BEGIN
 
-#define CROSSVM_IVSHMEM_IDS 65536u /* a peer's id is less */
+#define CROSSVM_IVSHMEM_IDS          65536u /* a peer's id is less */
+#define CROSSVM_IVSHMEM_CLIENT_TRIES 64     /* messages that a step looks at */
 
 /* The caller's memory, and what the client is to be. */
 struct crossvm_ivshmem_client_config {
@@ -202,20 +203,31 @@ CROSSVM_INLINE int crossvm_i_ivshmem_client_learn(struct crossvm_ivshmem_client 
     return CROSSVM_NOT_YET;
 }
 
-/* Learns who came or went, one message a call. change: what happened, if OK. Role: the client, when
- * its socket polls readable, or now and then. Never blocks. OK; EMPTY nothing; STALE the server has
- * gone: memory and doorbells stay, and nothing is learnt any more; MISMATCH it says what does not
- * belong; SYSTEM with errno. */
+/* The next message that matters; one who says others without end does not hold the client up. */
+CROSSVM_INLINE int crossvm_i_ivshmem_client_look(struct crossvm_ivshmem_client *client,
+                                                 struct crossvm_ivshmem_change *change)
+{
+    for (int i = 0; i < CROSSVM_IVSHMEM_CLIENT_TRIES; i++) {
+        int status = crossvm_i_ivshmem_client_learn(client, change);
+        if (status != CROSSVM_NOT_YET) {
+            return status;
+        }
+    }
+    return CROSSVM_EMPTY;
+}
+
+/* Learns who came or went, one change a call. change: what happened, if OK. Role: the client, when
+ * its socket polls readable, or now and then. Never blocks, and passes over at most
+ * CROSSVM_IVSHMEM_CLIENT_TRIES messages that change nothing. OK; EMPTY nothing; STALE the server
+ * has gone: memory and doorbells stay, and nothing is learnt any more; MISMATCH it says what does
+ * not belong; SYSTEM with errno. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_client_step(
     struct crossvm_ivshmem_client *client, struct crossvm_ivshmem_change *change)
 {
-    int status;
     if (client->socket < 0) {
         return CROSSVM_STALE;
     }
-    do {
-        status = crossvm_i_ivshmem_client_learn(client, change);
-    } while (status == CROSSVM_NOT_YET);
+    int status = crossvm_i_ivshmem_client_look(client, change);
     if (status != CROSSVM_OK && status != CROSSVM_EMPTY) {
         crossvm_i_posix_close(client->socket);
         client->socket = -1;
@@ -304,11 +316,13 @@ CROSSVM_INLINE int crossvm_i_ivshmem_client_greet(struct crossvm_ivshmem_client 
     if (status == CROSSVM_OK) {
         status = crossvm_i_ivshmem_client_map(client, deadline_ns, access);
     }
+    /* The deadline holds also for a server that never stops telling of others. */
     while (status == CROSSVM_OK && client->bells.n_own < client->n_wanted) {
-        status = crossvm_i_ivshmem_client_learn(client, &change);
-        if (status == CROSSVM_EMPTY) {
-            status = crossvm_i_ivshmem_client_wait(client, deadline_ns);
-        } else if (status == CROSSVM_NOT_YET) {
+        status = crossvm_i_ivshmem_client_wait(client, deadline_ns);
+        if (status == CROSSVM_OK) {
+            status = crossvm_i_ivshmem_client_learn(client, &change);
+        }
+        if (status == CROSSVM_EMPTY || status == CROSSVM_NOT_YET) {
             status = CROSSVM_OK;
         }
     }
