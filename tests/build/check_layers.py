@@ -45,7 +45,11 @@ LAYERS = {
     "backend/poll.h": (6, ["backend/posix.h"]),
     "backend/memfd.h": (6, ["backend/posix.h"]),
     "backend/shm.h": (6, ["backend/posix.h"]),
+    "backend/examine.h": (6, ["backend/posix.h"]),
     "backend/ivshmem_client.h": (6, ["backend/eventfd.h"]),
+    "backend/ivshmem_pci.h": (6, ["backend/examine.h"]),
+    "backend/ivshmem_uio.h": (6, ["backend/ivshmem_pci.h"]),
+    "backend/ivshmem_vfio.h": (6, ["backend/eventfd.h", "backend/ivshmem_pci.h"]),
 }
 UMBRELLA = "crossvm.h"  # layers 0 to 5, all of them
 SERVICES = 5

@@ -5,7 +5,7 @@
 A name that ends in an underscore (crossvm_spsc_tx_*, CROSSVM_MUTANT_<edge>) is the beginning of at
 least one. A crossvm::... of C++ is declared in a header that is C++ alone.
 CROSSVM_MUTANT_<edge>_<what> is put together by atomic.h: its edge has to be one that an access in
-include/ names. CROSSVM_WITH_<NAME> asks the one header of cmake/amalgamate.sh for a backend, which
+include/ names. A kernel module is called like its source in tools/. CROSSVM_WITH_<NAME> asks the one header of cmake/amalgamate.sh for a backend, which
 has to be one. Options of the build (CROSSVM_BUILD_TESTS) may stand in a CMake file, and variables
 of the tests (CROSSVM_TEST_SCALE) in tests/, instead.
 
@@ -43,6 +43,7 @@ def main():
     known = names_in(headers) | mutants(headers)
     known |= {f"CROSSVM_WITH_{backend.stem.upper()}" for backend in backends}
     known.add("CROSSVM_WITH_CXX")
+    known |= {module.stem for module in root.glob("tools/uio/*.c")}
     of_cxx = set(DECLARED.findall("".join(f.read_text() for f in root.glob("include/**/*.hpp"))))
     of_cxx.add("crossvm")  # CMake's target
     build = [root / "CMakeLists.txt", root / "CMakePresets.json", *root.glob("cmake/*.cmake")]

@@ -19,6 +19,7 @@ pool_kill processes
 pool_stress threads
 shm the operating system's memory
 snapshot_race threads and processes
+examine the operating system's clock and files
 exchange_kill processes
 mpsc_kill processes
 mpsc_race threads and processes

@@ -10,11 +10,12 @@ skip() {
     exit 77
 }
 
-# The kernel's headers, in $headers, and the tools to build with; or the test is skipped.
+# The kernel's headers, in $headers (CROSSVM_KERNEL_HEADERS, or the first that are found), and the
+# tools to build with; or the test is skipped.
 find_headers() {
     headers=""
     # What a directory to build modules against has in it.
-    for directory in /lib/modules/*/build /usr/src/linux-headers-*; do
+    for directory in ${CROSSVM_KERNEL_HEADERS:-} /lib/modules/*/build /usr/src/linux-headers-*; do
         if [ -e "$directory/Makefile" ] && [ -e "$directory/Module.symvers" ] &&
             [ -e "$directory/include/generated/autoconf.h" ]; then
             headers=$directory

@@ -8,47 +8,10 @@
  *
  * Each side says what it saw. A silence of SILENCE_NS counts as the other's end.
  */
-#include "system.h"
+#include "stream.h"
 
-#define SELF_PRODUCER 1u
-#define SELF_CONSUMER 2u
-#define CAPACITY      64u
-#define WORDS         16u
-#define SILENCE_NS    (10 * SECOND_NS)
-#define SAY_EVERY     10000u
-
-/* An element says its own number in every word, each in another way. */
-static void fill(uint32_t words[WORDS], uint32_t number)
-{
-    for (uint32_t i = 0; i < WORDS; i++) {
-        words[i] = number * (2 * i + 1);
-    }
-}
-
-static void check(const uint32_t words[WORDS], uint32_t number)
-{
-    uint32_t expected[WORDS];
-    fill(expected, number);
-    if (memcmp(words, expected, sizeof(expected)) != 0) {
-        give_up("element %u is not what was pushed", (unsigned)number);
-    }
-}
-
-/* ---- one end ------------------------------------------------------------------------------- */
-
-static const struct crossvm_chunk_decl tx_decl = {
-    "stream", CROSSVM_KIND_SPSC_TX, CAPACITY, WORDS * 4, SELF_PRODUCER, SELF_CONSUMER, 0, 0};
-static const struct crossvm_chunk_decl rx_decl = {"stream",      CROSSVM_KIND_SPSC_RX, 0, 0,
-                                                  SELF_CONSUMER, SELF_PRODUCER,        0, 0};
-
-static void hang(struct crossvm_pipe_bell *pipe, struct place_bell *bell,
-                 struct crossvm_notify *notify, uint32_t out, uint32_t in)
-{
-    pipe->notify = notify;
-    pipe->peer = side_other(bell);
-    pipe->vector_out = out;
-    pipe->vector_in = in;
-}
+#define SILENCE_NS (10 * SECOND_NS)
+#define SAY_EVERY  10000u
 
 static void produce(const char *own, const char *peer, const char *where, uint32_t n)
 {
@@ -91,21 +54,9 @@ static void consume(const char *own, const char *peer, const char *where, uint32
     struct crossvm_pipe_rx pipe;
     uint32_t words[WORDS];
     uint32_t taken = 0;
-    int status;
-    side_listen(&bell, where, &notify);
-    side_format(&side, SELF_CONSUMER, own, &rx_decl, 1);
-    must(crossvm_spsc_rx_open(&pipe.queue, &side.owner.region, &side.table[0], CAPACITY, WORDS * 4,
-                              1),
-         "rx");
-    side_attach(&side, peer);
-    struct crossvm_chunk tx = side_find(&side, "stream", CROSSVM_KIND_SPSC_TX);
-    while ((status = crossvm_spsc_rx_link(&pipe.queue, &side.peer, &tx)) == CROSSVM_NOT_YET) {
-        rest_a_moment();
-    }
-    must(status, "link");
-    hang(&pipe.bell, &bell, &notify, 0, 1);
+    consumer_up(&side, &pipe, &bell, &notify, own, peer, where);
     while (taken < n) {
-        status = crossvm_spsc_rx_pop(&pipe.queue, words);
+        int status = crossvm_spsc_rx_pop(&pipe.queue, words);
         if (status == CROSSVM_EMPTY) {
             status = crossvm_pipe_rx_wait(&pipe, 1, 0, crossvm_posix_now() + SILENCE_NS);
             if (status == CROSSVM_TIMEOUT) {

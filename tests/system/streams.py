@@ -97,8 +97,27 @@ def a_guest_killed_beside_a_host_process(place):
     check(int(last[2]) >= 20000, rest[-1])
 
 
+def one_wait_for_a_machine_and_a_process(place):
+    """Machine b waits for machine a, and for a process of its own over a memfd, at once."""
+    socket = str(place.folder / "doorbells")
+    memories(place)
+    n = 20000
+    own, peer = place.folder / "memory-b", place.folder / "memory-a"
+    step = f"run /onewait pci:{slot(OWN)} pci:{slot(PEER)} vfio:{slot(BELL)} {n}"
+    with machines.Server(place.server(), {socket: "1M"}):
+        with side(place, "a", "produce", "uio", socket, n) as a:
+            a.wait_for("^id 0")
+            with place.machine("b", [step], ["onewait"], "vfio", (BELL, socket),
+                               [*plain(OWN, own, MIB), *plain(PEER, peer, MIB, True)]) as b:
+                b.finish()
+                a.finish()
+                said(b, f"^took {n} of the process and {n} of the machine in ")
+                said(a, f"^pushed {n}")
+
+
 CASES = (a_killed_producers_elements_all_arrive, a_killed_consumer_is_noticed,
-         the_host_streams_with_a_guest, a_guest_killed_beside_a_host_process)
+         the_host_streams_with_a_guest, a_guest_killed_beside_a_host_process,
+         one_wait_for_a_machine_and_a_process)
 
 if __name__ == "__main__":
     sys.exit(common.main("streams.py", CASES))

@@ -118,6 +118,59 @@ static void what_is_not_there_is_not_found(void)
     end();
 }
 
+/* Several regions: those of a machine's devices. The second one has no chunk of that name. */
+static void a_chunk_is_found_among_regions(void)
+{
+    static struct test_region other;
+    struct crossvm_chunk chunk;
+    uint32_t index = 77;
+    begin(&plan);
+    test_region_make(&other, &empty_plan, PARTY_B);
+    struct crossvm_region regions[3] = {other.reader, region.reader, other.reader};
+    CHECK_EQ(crossvm_region_find_among(regions, 3, "state", CROSSVM_KIND_BYTES, 0, &index, &chunk),
+             CROSSVM_OK);
+    CHECK_EQ(index, 1);
+    CHECK_EQ(chunk.id, 2);
+    index = 77;
+    CHECK_EQ(crossvm_region_find_among(regions, 1, "state", CROSSVM_KIND_BYTES, 0, &index, &chunk),
+             CROSSVM_NOT_FOUND);
+    CHECK_EQ(crossvm_region_find_among(regions, 0, "state", CROSSVM_KIND_BYTES, 0, &index, &chunk),
+             CROSSVM_NOT_FOUND);
+    CHECK_EQ(index, 77);
+    test_region_drop(&other);
+    end();
+}
+
+static void what_two_regions_have_is_reported(void)
+{
+    struct crossvm_chunk chunk;
+    uint32_t index = 77;
+    begin(&plan);
+    struct crossvm_region regions[2] = {region.reader, region.reader};
+    CHECK_EQ(crossvm_region_find_among(regions, 2, "state", CROSSVM_KIND_BYTES, 0, &index, &chunk),
+             CROSSVM_EXISTS);
+    CHECK_EQ(index, 0);
+    CHECK_EQ(chunk.id, 2);
+    end();
+}
+
+static void a_region_that_cannot_be_searched_is_named(void)
+{
+    struct crossvm_chunk chunk;
+    uint32_t index = 77;
+    begin(&plan);
+    struct crossvm_region regions[2] = {region.reader, region.reader};
+    CHECK_EQ(crossvm_region_find_among(regions + 1, 1, "state", CROSSVM_KIND_SNAPSHOT, 8, &index,
+                                       &chunk),
+             CROSSVM_TYPE);
+    CHECK_EQ(index, 0);
+    regions[1].directory.epoch++;
+    CHECK_EQ(crossvm_region_find_among(regions, 2, "state", CROSSVM_KIND_BYTES, 0, &index, &chunk),
+             CROSSVM_STALE);
+    CHECK_EQ(index, 1);
+    end();
+}
+
 /* 0 on either side means that the type is not checked. */
 static void a_type_hash_is_compared_when_both_sides_give_one(void)
 {
@@ -623,6 +676,9 @@ int main(void)
 {
     CASE(a_chunk_is_found_by_name_and_kind);
     CASE(what_is_not_there_is_not_found);
+    CASE(a_chunk_is_found_among_regions);
+    CASE(what_two_regions_have_is_reported);
+    CASE(a_region_that_cannot_be_searched_is_named);
     CASE(a_type_hash_is_compared_when_both_sides_give_one);
     CASE(a_list_may_be_shorter_than_the_directory);
     CASE(an_unknown_kind_is_listed_and_not_opened);

@@ -9,11 +9,8 @@
  * memory, and most hypervisors give it ordinary cached memory all the same; some do as asked. So
  * loads are timed: cached ones cost what loads of the program's own memory cost. Memory that the
  * hypervisor keeps read-only drops writes without a sign, so that a mapping that is to be written
- * is written, in a word that is nobody's:
- *
- *   offset  size  writer         name       meaning
- *   380     4     region's user  words[29]  the last word of a region's live line (layout.h),
- *                                           reserved: written and put back, ignored when read
+ * is tried: in the last word of a region's live line (layout.h), at offset 380, which is nobody's,
+ * and where what was found is put back.
  */
 #ifndef CROSSVM_BACKEND_EXAMINE_H
 #define CROSSVM_BACKEND_EXAMINE_H
@@ -29,11 +26,11 @@ CROSSVM_EXTERN_C_BEGIN
 
 #define CROSSVM_EXAMINATION_LEN 256u /* room for what crossvm_examination_text says */
 
-#define CROSSVM_EXAMINE_OFF 380u /* the word that is tried */
+#define CROSSVM_EXAMINE_OFF (CROSSVM_LIVE_OFF + 124u) /* the word that is tried */
 
 /* Loads are those of a device if they take so many times as long as others, and so long. */
 #define CROSSVM_EXAMINE_TIMES 8u
-#define CROSSVM_EXAMINE_PS    20000u
+#define CROSSVM_EXAMINE_PS    20000u /* 20 ns */
 
 #define CROSSVM_I_EXAMINE_LOADS  256u /* that are timed at once */
 #define CROSSVM_I_EXAMINE_ROUNDS 64u  /* of which the fastest counts */

@@ -13,15 +13,14 @@
  *   12      Doorbell    vector in the low 16 bits, the peer's id in the high ones, written
  *
  * The shared memory is BAR2. Devices look alike: they are told apart by their slots, which the
- * hypervisor's configuration says, or by the region in their memory. The device does not say whether
- * its memory may be written: the access is the caller's to say. A mapping for reading is never
- * written; one for writing is tried (examine.h).
+ * hypervisor's configuration says, or by the region in their memory. The device does not say
+ * whether its memory may be written: the access is the caller's to say. A mapping for reading is
+ * never written; one for writing is tried (examine.h).
  */
 #ifndef CROSSVM_BACKEND_IVSHMEM_PCI_H
 #define CROSSVM_BACKEND_IVSHMEM_PCI_H
 
 #include "examine.h"
-#include "posix.h"
 
 #include <dirent.h>
 
@@ -153,8 +152,8 @@ CROSSVM_INLINE void crossvm_i_ivshmem_pci_enter(struct crossvm_ivshmem_device *d
     }
 }
 
-/* Lists the ivshmem devices of this machine, by slot. devices: room for n; total: how many there
- * are. Role: anyone. OK; SYSTEM with errno (ENOENT: no PCI). */
+/* Lists the ivshmem devices of this machine, by slot. n: how many there is room for. total: how
+ * many there are. Role: anyone. OK; SYSTEM with errno (ENOENT: no PCI). */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_pci_list(
     struct crossvm_ivshmem_device *devices, uint32_t n, uint32_t *total)
 {
@@ -228,8 +227,9 @@ CROSSVM_INLINE int crossvm_i_ivshmem_pci_judge(const char *slot)
 /* Maps a device's memory and examines it. slot: as the list says it. access: what the hypervisor
  * allows, which the device does not say. Role: anyone. Takes about a millisecond.
  * OK; NOT_FOUND no device is there; TYPE it is no ivshmem device; NO_SPACE its memory is too short
- * for a region; ROLE the hypervisor keeps it read-only; SYSTEM with errno (EACCES: not root; EBUSY,
- * EPERM: a driver has taken it). Unless OK nothing is mapped; the examination of a ROLE stays. */
+ * for a region; MISALIGNED, ROLE as crossvm_mapping_examine; SYSTEM with errno (EACCES: not root;
+ * EBUSY, EPERM, EINVAL: a driver has taken it). Unless OK nothing is mapped; the examination
+ * stays. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_pci_open(struct crossvm_ivshmem_pci *pci,
                                                               const char *slot,
                                                               enum crossvm_mapping_access access)
@@ -256,7 +256,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_pci_open(struct crossvm_ivs
 
 /* Whether the region in a device's memory is the one that bears an id. A device that cannot be
  * looked at, or has no region, is another one. */
-CROSSVM_INLINE bool crossvm_i_ivshmem_pci_bears(const char *slot, const uint32_t region_id[4])
+CROSSVM_INLINE bool crossvm_i_ivshmem_pci_bears(const char *slot, const uint32_t *region_id)
 {
     struct crossvm_ivshmem_pci pci;
     struct crossvm_region region;
@@ -271,12 +271,14 @@ CROSSVM_INLINE bool crossvm_i_ivshmem_pci_bears(const char *slot, const uint32_t
     return bears;
 }
 
-/* Finds the device whose memory has the region with this id. region_id: as struct crossvm_region has
- * it. device: set if OK or EXISTS (the first one). Role: anyone. Trust: an id says who claims to be it; which slot a peer may have is the
- * hypervisor's to say. OK; NOT_FOUND; EXISTS more than one bear it; SYSTEM with errno (ENOENT: no
- * PCI). */
+/* Finds the device whose memory has the region with this id, among CROSSVM_IVSHMEM_DEVICES.
+ * device: set if OK or EXISTS, then the first one. region_id: 4 words, as struct crossvm_region
+ * has them.
+ * Role: anyone. Takes about a millisecond a device. Trust: an id says who claims to be it; which
+ * slot a peer has is the hypervisor's to say. OK; NOT_FOUND; EXISTS more than one bear it; SYSTEM
+ * with errno (ENOENT: no PCI). */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_pci_find(struct crossvm_ivshmem_device *device,
-                                                              const uint32_t region_id[4])
+                                                              const uint32_t *region_id)
 {
     struct crossvm_ivshmem_device devices[CROSSVM_IVSHMEM_DEVICES];
     uint32_t total;

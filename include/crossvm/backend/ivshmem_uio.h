@@ -142,12 +142,11 @@ CROSSVM_INLINE void crossvm_ivshmem_uio_close(struct crossvm_ivshmem_uio *uio)
     uio->n_own = 0;
 }
 
-/* Opens a device that the UIO driver has taken, with its memory and n_own vectors. own: the
- * caller's, room for n_own descriptors. Role: anyone; what rang a vector is told to each file once,
- * so that several can listen. Takes about a millisecond. OK; INVALID n_own is 0; NOT_FOUND no
- * device is there, the driver has not taken it, or it has fewer vectors; TYPE it is no ivshmem
- * device; ROLE the hypervisor keeps its memory read-only; NO_SPACE its memory is too short for a
- * region; SYSTEM with errno (EACCES). Unless OK nothing is left open. */
+/* Opens a device that the UIO driver has taken, with its memory and n_own vectors. n_own: from 1.
+ * Role: anyone; each file hears every ring, so that several can listen. Takes about a millisecond.
+ * OK; INVALID n_own; NOT_FOUND no device is there, the driver has not taken it, or it has fewer
+ * vectors; TYPE it is no ivshmem device; MISALIGNED, NO_SPACE, ROLE as crossvm_mapping_examine;
+ * SYSTEM with errno (EACCES). Unless OK nothing is left open. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_uio_open(struct crossvm_ivshmem_uio *uio,
                                                               const char *slot,
                                                               enum crossvm_mapping_access access,

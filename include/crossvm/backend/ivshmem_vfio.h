@@ -35,9 +35,9 @@ struct crossvm_ivshmem_vfio {
     uint32_t id;                            /* own id, which peers ring it by */
     int *own;                               /* the caller's: a descriptor for each own vector */
     uint64_t registers_off;                 /* of BAR0, in the descriptor */
-    int container;                          /* -1 = not open; likewise the next two */
-    int group;
-    int device;
+    int container;                          /* VFIO's; -1 = not open */
+    int group;                              /* the IOMMU group's; -1 = not open */
+    int device;                             /* the device's; -1 = not open */
 };
 
 /* ---- the group ----------------------------------------------------------------------------- */
@@ -208,13 +208,13 @@ CROSSVM_INLINE int crossvm_i_ivshmem_vfio_open(struct crossvm_ivshmem_vfio *vfio
     return status == CROSSVM_OK ? crossvm_i_ivshmem_vfio_listen(vfio, n_own) : status;
 }
 
-/* Opens a device that is bound to vfio-pci, with its memory and n_own vectors. own: the caller's,
- * room for n_own descriptors. Role: anyone; one at a time, for a group can be opened once. Takes
- * about a millisecond. OK; INVALID n_own is not 1 to CROSSVM_IVSHMEM_VECTORS; NOT_FOUND no device
- * is there, it is in no IOMMU group, or it has fewer vectors; TYPE it is no ivshmem device; ROLE the
- * hypervisor keeps its memory read-only; NO_SPACE its memory is too short for a region; SYSTEM with
- * errno (ENOENT: not bound to vfio-pci, or its modules are not loaded; EBUSY: others of the group
- * are in use otherwise, or it is open already). Unless OK nothing is left open. */
+/* Opens a device that is bound to vfio-pci, with its memory and n_own vectors. n_own: 1 to
+ * CROSSVM_IVSHMEM_VECTORS. Role: anyone; one at a time, for a group can be opened once. Takes about
+ * a millisecond. OK; INVALID n_own; NOT_FOUND no device is there, it is in no IOMMU group, or it
+ * has fewer vectors; TYPE it is no ivshmem device; MISALIGNED, NO_SPACE, ROLE as
+ * crossvm_mapping_examine; SYSTEM with errno (ENOENT: not bound to vfio-pci, or its modules are not
+ * loaded; EBUSY: others of the group are in use otherwise, or it is open already). Unless OK
+ * nothing is left open. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_vfio_open(struct crossvm_ivshmem_vfio *vfio,
                                                                const char *slot,
                                                                enum crossvm_mapping_access access,
