@@ -89,6 +89,7 @@ picolibc-riscv64-unknown-elf riscv64-unknown-elf-gcc -specs=picolibc.specs -E -x
 qemu-system-arm command -v qemu-system-arm
 qemu-system-misc command -v qemu-system-riscv32
 linux-headers-$kernel ls -d /usr/src/linux-headers-*-$kernel
+qemu-system-x86 command -v qemu-system-x86_64
 pkg-config command -v pkg-config
 meson command -v meson
 ninja-build command -v ninja
