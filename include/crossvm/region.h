@@ -844,10 +844,10 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_find_among(struct crossvm_re
                                                                uint32_t *index,
                                                                struct crossvm_chunk *chunk)
 {
-    struct crossvm_chunk found;
+    struct crossvm_chunk candidate;
     int answer = CROSSVM_NOT_FOUND;
     for (uint32_t i = 0; i < n; i++) {
-        int status = crossvm_region_find(&regions[i], name, kind, type_hash, &found);
+        int status = crossvm_region_find(&regions[i], name, kind, type_hash, &candidate);
         if (status == CROSSVM_NOT_FOUND) {
             continue;
         }
@@ -858,7 +858,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_find_among(struct crossvm_re
         if (status != CROSSVM_OK) {
             return status;
         }
-        *chunk = found;
+        *chunk = candidate;
         answer = CROSSVM_OK;
     }
     return answer;

@@ -13,7 +13,7 @@ tool=$(command -v clang-format-$version || command -v clang-format) || {
     echo "skipped: $("$tool" --version) is not version $version"
     exit 77
 }
-files=$(find include tests examples bench -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.cc')
+files=$(find include tests examples bench tools -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.cc')
 # shellcheck disable=SC2086 # many names on purpose
 "$tool" --dry-run -Werror $files || exit 1
 echo "$(echo "$files" | wc -l) files"

@@ -45,7 +45,7 @@ GROUPS = [
     ("slots: write", "crossvm_slots_writer_.*"),
     ("region: plan", "crossvm_(region_plan_len|chunk_need)"),
     ("region: attach", "crossvm_region_attach"),
-    ("region: find, list", "crossvm_region_(find|list)"),
+    ("region: find, list", "crossvm_region_(find|find_among|list)"),
     ("region: format", "crossvm_region_owner_format"),
     ("region: adopt", "crossvm_region_owner_adopt"),
     ("region: allocate, release, renew", "crossvm_region_owner_(allocate|release|renew)"),
