@@ -8,7 +8,7 @@
 set -eu
 
 core=Cortex-M0
-compiler="arm-none-eabi-gcc -mcpu=cortex-m0 -mthumb -O2"
+compiler="arm-none-eabi-gcc -mcpu=cortex-m0 -mthumb -O1"
 emulator="qemu-system-arm -M microbit -global nrf51-soc.flash-size=4194304
     -global nrf51-soc.sram-size=67108864"
 memory="-Wl,--defsym=__flash=0 -Wl,--defsym=__flash_size=4M

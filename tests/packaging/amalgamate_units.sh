@@ -41,7 +41,7 @@ strangers() {
 # build_and_run FILE COMPILER STANDARD: one program of the suite.
 build_and_run() {
     # shellcheck disable=SC2086 # $flags are several
-    if ! "$2" -std="$3" -O1 $flags -pthread -I "$work/forward" -I "$work/tests" -MD -MF \
+    if ! "$2" -std="$3" -O0 $flags -pthread -I "$work/forward" -I "$work/tests" -MD -MF \
         "$work/deps" "$work/tests/unit/$1" -o "$work/program" >"$work/output" 2>&1; then
         fail "$1 does not compile"
         head -n 20 "$work/output"

@@ -22,7 +22,12 @@ def environment(place):
 
 
 def command(place, arguments):
-    return ["sh", str(place.source / "examples/run-demo.sh"), "--vm", "--seconds", "2", *arguments]
+    """A small file is enough; without one the demo makes larger ones itself."""
+    small = place.folder / "small"
+    if not small.exists():
+        small.write_bytes(os.urandom(1 << 20))
+    return ["sh", str(place.source / "examples/run-demo.sh"), "--vm", "--seconds", "2", *arguments,
+            *(["--file", str(small)] if "uio" not in arguments else [])]
 
 
 def demo(place, *arguments):
