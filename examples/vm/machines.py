@@ -133,15 +133,26 @@ class Lock:
 # ---- programs ----------------------------------------------------------------------------------
 
 
+def is_new(made, sources):
+    """Whether a file is newer than sources and all headers that they can include."""
+    headers = [*INCLUDE.rglob("*.h"), *TOP.glob("examples/*/*.h"), *TOP.glob("tests/**/*.h")]
+    return made.exists() and made.stat().st_mtime > max(
+        path.stat().st_mtime for path in [*map(pathlib.Path, sources), *headers])
+
+
 def build(compiler, program, sources, *arguments):
     """A static program, which needs nothing of a guest's file system."""
     if shutil.which(compiler) is None:
         raise Missing(f"no compiler {compiler} here")
     command = [compiler, *WARNINGS, "-O2", "-static", "-pthread", f"-I{INCLUDE}", "-o",
                str(program), *map(str, sources), *arguments]
+    made = pathlib.Path(f"{program}.command")  # the last thing that is written
+    if is_new(made, sources) and made.read_text() == shlex.join(command):
+        return program
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Failure(f"{shlex.join(command)}\n{done.stderr}")
+    made.write_text(shlex.join(command))
     return program
 
 
