@@ -833,11 +833,12 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_find(struct crossvm_region *
     return CROSSVM_OK;
 }
 
-/* Looks a chunk up in several regions, as those of all devices of a machine. regions: n of them,
- * each attached. n: their number. type_hash: 0 = unchecked. index: which region has it; if EXISTS,
- * the first one; if a region answers otherwise than NOT_FOUND, which ends the search with its
- * status, that one. Role, progress and trust: as crossvm_region_find. OK; NOT_FOUND; EXISTS more than one have it; INVALID, TYPE,
- * STALE, TORN, CORRUPT as crossvm_region_find. */
+/* Looks a chunk up in several regions, as those of all devices of a machine. A region that cannot
+ * be searched hides only what is in itself. regions: n of them, each attached. n: their number.
+ * type_hash: 0 = unchecked. index: which region has it; if EXISTS, the first one; if none has it,
+ * the first one that could not be searched. Role, progress and trust: as crossvm_region_find.
+ * OK; EXISTS more than one have it; NOT_FOUND none; or if none has it, what the first one that
+ * could not be searched answered: INVALID, TYPE, STALE, TORN, CORRUPT as crossvm_region_find. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_find_among(struct crossvm_region *regions,
                                                                uint32_t n, const char *name,
                                                                uint32_t kind, uint64_t type_hash,
@@ -848,18 +849,16 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_find_among(struct crossvm_re
     int answer = CROSSVM_NOT_FOUND;
     for (uint32_t i = 0; i < n; i++) {
         int status = crossvm_region_find(&regions[i], name, kind, type_hash, &candidate);
-        if (status == CROSSVM_NOT_FOUND) {
-            continue;
-        }
         if (status == CROSSVM_OK && answer == CROSSVM_OK) {
             return CROSSVM_EXISTS;
         }
-        *index = i;
-        if (status != CROSSVM_OK) {
-            return status;
+        if (status == CROSSVM_OK) {
+            *chunk = candidate;
         }
-        *chunk = candidate;
-        answer = CROSSVM_OK;
+        if (status == CROSSVM_OK || (answer == CROSSVM_NOT_FOUND && status != answer)) {
+            *index = i;
+            answer = status;
+        }
     }
     return answer;
 }

@@ -33,6 +33,11 @@ refused "--file $scratch/fifo: expected a regular file" --file "$scratch/fifo"
 refused "--file : there is no such file" --file ''
 refused "--out $scratch/none: expected a directory" --out "$scratch/none"
 refused "--out $scratch/file: expected a directory" --out "$scratch/file"
+refused "--host: expected --vm beside it" --host
+refused "--backend: expected --vm beside it" --backend uio
+refused "--backend ivshmem: expected vfio, uio or none" --vm --backend ivshmem
+refused "--vm --topology: expected one of the two" --vm --topology
+refused "--vm --out: expected no directory" --vm --out "$scratch/out"
 refused "--bogus: unknown option; --help lists what there is" --bogus
 refused "something: unknown option" something
 

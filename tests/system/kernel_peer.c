@@ -191,7 +191,7 @@ static void device_open(struct program *program, struct crossvm_ivshmem_pci *pci
                         enum crossvm_mapping_access access)
 {
     int status = crossvm_ivshmem_pci_open(pci, slot, access);
-    if (status == CROSSVM_INVALID) {
+    if (status == CROSSVM_NOT_FOUND || status == CROSSVM_TYPE) {
         fprintf(stderr, "kernel_peer: %s: expected the slot of an ivshmem device\n", slot);
         exit(2);
     }

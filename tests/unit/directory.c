@@ -164,10 +164,25 @@ static void a_region_that_cannot_be_searched_is_named(void)
                                        &chunk),
              CROSSVM_TYPE);
     CHECK_EQ(index, 0);
-    regions[1].directory.epoch++;
-    CHECK_EQ(crossvm_region_find_among(regions, 2, "state", CROSSVM_KIND_BYTES, 0, &index, &chunk),
+    regions[0].directory.epoch++;
+    CHECK_EQ(crossvm_region_find_among(regions, 2, "none", CROSSVM_KIND_BYTES, 0, &index, &chunk),
              CROSSVM_STALE);
+    CHECK_EQ(index, 0);
+    end();
+}
+
+static void a_region_that_cannot_be_searched_hides_no_other_ones_chunk(void)
+{
+    struct crossvm_chunk chunk;
+    uint32_t index = 77;
+    begin(&plan);
+    struct crossvm_region regions[3] = {region.reader, region.reader, region.reader};
+    regions[0].directory.epoch++;
+    regions[2].directory.epoch++;
+    CHECK_EQ(crossvm_region_find_among(regions, 3, "state", CROSSVM_KIND_BYTES, 0, &index, &chunk),
+             CROSSVM_OK);
     CHECK_EQ(index, 1);
+    CHECK_EQ(chunk.id, 2);
     end();
 }
 
@@ -679,6 +694,7 @@ int main(void)
     CASE(a_chunk_is_found_among_regions);
     CASE(what_two_regions_have_is_reported);
     CASE(a_region_that_cannot_be_searched_is_named);
+    CASE(a_region_that_cannot_be_searched_hides_no_other_ones_chunk);
     CASE(a_type_hash_is_compared_when_both_sides_give_one);
     CASE(a_list_may_be_shorter_than_the_directory);
     CASE(an_unknown_kind_is_listed_and_not_opened);

@@ -9,6 +9,7 @@
 #include "../support/queue.h"
 
 #include <dirent.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 enum {
@@ -38,6 +39,8 @@ static struct {
     struct message messages[MESSAGES_MOST];
     unsigned n_messages;
     unsigned piece; /* bytes sent at one time */
+    bool doubles;   /* the last message has two descriptors at once */
+    bool repeats;   /* each piece of the last message has the descriptor */
     bool hangs_up;
 } server;
 
@@ -51,12 +54,14 @@ static void say(int64_t value, int fd)
     server.n_messages++;
 }
 
-static void send_piece(int socket, unsigned char *bytes, size_t len, int fd)
+/* n: how often the descriptor is in it. */
+static void send_piece(int socket, unsigned char *bytes, size_t len, int fd, unsigned n)
 {
     union {
         struct cmsghdr align;
-        char room[CMSG_SPACE(sizeof(int))];
+        char room[CMSG_SPACE(2 * sizeof(int))];
     } control;
+    const int fds[2] = {fd, fd};
     struct iovec iov = {bytes, len};
     struct msghdr header;
     memset(&header, 0, sizeof(header));
@@ -65,18 +70,18 @@ static void send_piece(int socket, unsigned char *bytes, size_t len, int fd)
     if (fd >= 0) {
         memset(&control, 0, sizeof(control));
         header.msg_control = &control;
-        header.msg_controllen = sizeof(control);
+        header.msg_controllen = CMSG_SPACE(n * sizeof(int));
         struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
         rights->cmsg_level = SOL_SOCKET;
         rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(rights), &fd, sizeof(int));
+        rights->cmsg_len = CMSG_LEN(n * sizeof(int));
+        memcpy(CMSG_DATA(rights), fds, n * sizeof(int));
     }
     REQUIRE(sendmsg(socket, &header, MSG_NOSIGNAL) == (ssize_t)len || errno == EPIPE);
 }
 
 /* A descriptor goes with a message's first byte. */
-static void send_one(int socket, const struct message *message)
+static void send_one(int socket, const struct message *message, bool last)
 {
     unsigned char bytes[8];
     int fd = message->fd == MEMORY ? server.memory : message->fd;
@@ -85,7 +90,9 @@ static void send_one(int socket, const struct message *message)
     }
     for (unsigned i = 0; i < 8; i += server.piece) {
         unsigned left = 8 - i;
-        send_piece(socket, bytes + i, left < server.piece ? left : server.piece, i == 0 ? fd : -1);
+        bool with = i == 0 || (last && server.repeats);
+        send_piece(socket, bytes + i, left < server.piece ? left : server.piece, with ? fd : -1,
+                   last && server.doubles ? 2 : 1);
     }
 }
 
@@ -95,7 +102,7 @@ static void serve(void)
     int socket = accept(server.listener, NULL, NULL);
     REQUIRE(socket >= 0);
     for (unsigned i = 0; i < server.n_messages; i++) {
-        send_one(socket, &server.messages[i]);
+        send_one(socket, &server.messages[i], i + 1 == server.n_messages);
     }
     if (!server.hangs_up) {
         REQUIRE(read(socket, &byte, 1) <= 0);
@@ -263,6 +270,7 @@ static void who_comes_and_goes_is_learnt(void)
 {
     struct crossvm_ivshmem_change change;
     server_make();
+    int before = n_descriptors();
     say_the_beginning();
     say(3, bells[3]);
     say_own_vectors();
@@ -292,12 +300,59 @@ static void who_comes_and_goes_is_learnt(void)
     CHECK_EQ(crossvm_notify_signal(&notify, 8, 2), CROSSVM_OK);
     CHECK(was_rung(bells[6]));
     crossvm_ivshmem_client_close(&client);
+    CHECK_EQ(n_descriptors(), before);
+    server_drop();
+}
+
+/* A program that this one starts gets none of them. */
+static void descriptors_are_not_inherited(void)
+{
+    server_make();
+    say_the_beginning();
+    say(3, bells[3]);
+    say_own_vectors();
+    pid_t child = open_beside(CROSSVM_OK, ROUTES);
+    CHECK_EQ(fcntl(client.socket, F_GETFD), FD_CLOEXEC);
+    CHECK_EQ(fcntl(routes[0].fd, F_GETFD), FD_CLOEXEC);
+    for (int i = 0; i < VECTORS; i++) {
+        CHECK_EQ(fcntl(own[i], F_GETFD), FD_CLOEXEC);
+    }
+    crossvm_ivshmem_client_close(&client);
+    CHECK_EQ(test_wait(child), 0);
+    server_drop();
+}
+
+/* Behind a vector that was left out no later one of that peer is taken: it would get its number. */
+static void vectors_keep_their_numbers(void)
+{
+    struct crossvm_ivshmem_change change;
+    server_make();
+    say_the_beginning();
+    say(3, bells[3]);
+    say_own_vectors();
+    say(8, bells[4]);
+    say(3, NONE);
+    say(8, bells[5]);
+    say(8, NONE);
+    say(8, bells[6]);
+    server.hangs_up = true;
+    pid_t child = open_beside(CROSSVM_OK, 1);
+    REQUIRE(step_soon(&change) == CROSSVM_OK);
+    CHECK(!change.there && change.peer == 3);
+    REQUIRE(step_soon(&change) == CROSSVM_OK);
+    CHECK(!change.there && change.peer == 8);
+    REQUIRE(step_soon(&change) == CROSSVM_OK);
+    CHECK(change.there && change.peer == 8 && change.vector == 0);
+    CHECK_EQ(client.n_left_out, 2);
+    crossvm_ivshmem_client_close(&client);
+    CHECK_EQ(test_wait(child), 0);
     server_drop();
 }
 
 static void vectors_without_room_are_left_out(void)
 {
     server_make();
+    int before = n_descriptors();
     say_the_beginning();
     for (int i = 0; i < 4; i++) {
         say(20 + i, bells[3 + i]);
@@ -308,6 +363,7 @@ static void vectors_without_room_are_left_out(void)
     CHECK_EQ(client.n_left_out, 2);
     crossvm_ivshmem_client_close(&client);
     CHECK_EQ(test_wait(child), 0);
+    CHECK_EQ(n_descriptors(), before);
     server_drop();
 }
 
@@ -361,6 +417,106 @@ static void what_does_not_belong_is_refused(void)
     }
 }
 
+/* With the memory, or with a vector. */
+static void two_descriptors_in_one_message_are_refused(void)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        server_make();
+        say_the_beginning();
+        if (i >= 2) {
+            say(5, bells[0]);
+        }
+        server.doubles = i % 2 == 0;
+        server.repeats = i % 2 == 1;
+        server.piece = server.repeats ? 4 : 8;
+        (void)open_beside(CROSSVM_MISMATCH, ROUTES);
+        server_drop();
+    }
+}
+
+static void a_descriptor_of_half_a_message_is_closed(void)
+{
+    struct crossvm_ivshmem_change change;
+    server_make();
+    int before = n_descriptors();
+    say_the_beginning();
+    say_own_vectors();
+    pid_t child = test_fork();
+    if (child == 0) {
+        unsigned char byte = 8;
+        int socket = accept(server.listener, NULL, NULL);
+        REQUIRE(socket >= 0);
+        for (unsigned i = 0; i < server.n_messages; i++) {
+            send_one(socket, &server.messages[i], false);
+        }
+        send_piece(socket, &byte, 1, bells[4], 1);
+        REQUIRE(read(socket, &byte, 1) <= 0);
+        test_child_done();
+    }
+    CHECK_EQ(open_client(ROUTES, crossvm_posix_now() + 20000000000u), CROSSVM_OK);
+    while (client.n_bytes == 0) {
+        CHECK_EQ(crossvm_ivshmem_client_step(&client, &change), CROSSVM_EMPTY);
+    }
+    CHECK(client.fd >= 0);
+    crossvm_ivshmem_client_close(&client);
+    CHECK_EQ(test_wait(child), 0);
+    CHECK_EQ(n_descriptors(), before);
+    server_drop();
+}
+
+/* The process may open no more: its own fault, and errno says so. */
+static void too_few_descriptors_are_the_systems_refusal(void)
+{
+    struct crossvm_ivshmem_change change;
+    struct rlimit limit;
+    server_make();
+    say_the_beginning();
+    say_own_vectors();
+    say(8, bells[4]);
+    server.hangs_up = true;
+    pid_t child = open_beside(CROSSVM_OK, ROUTES);
+    CHECK_EQ(test_wait(child), 0);
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const struct rlimit none = {3, limit.rlim_max}; /* standard input, output and errors */
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    int status = crossvm_ivshmem_client_step(&client, &change);
+    int error = errno;
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    CHECK_EQ(status, CROSSVM_SYSTEM);
+    CHECK_EQ(error, EMFILE);
+    crossvm_ivshmem_client_close(&client);
+    server_drop();
+}
+
+/* Nobody accepts, and others stand in front. */
+static void a_server_that_accepts_nobody_is_not_waited_for_for_ever(void)
+{
+    struct sockaddr_un address;
+    int others[16];
+    int n = 0;
+    server_make();
+    REQUIRE(listen(server.listener, 0) == 0);
+    memset(&address, 0, sizeof(address));
+    address.sun_family = AF_UNIX;
+    memcpy(address.sun_path, server.path, strlen(server.path));
+    for (; n < 16; n++) {
+        others[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        REQUIRE(others[n] >= 0);
+        if (connect(others[n], (const struct sockaddr *)(const void *)&address, sizeof(address)) !=
+            0) {
+            break;
+        }
+    }
+    REQUIRE(n < 16);
+    int before = n_descriptors();
+    CHECK_EQ(open_client(ROUTES, crossvm_posix_now() + SOON * 1000000u), CROSSVM_TIMEOUT);
+    CHECK_EQ(n_descriptors(), before);
+    for (int i = 0; i <= n; i++) {
+        REQUIRE(close(others[i]) == 0);
+    }
+    server_drop();
+}
+
 static void a_server_that_stops_in_the_middle_is_no_server(void)
 {
     for (unsigned n = 0; n < 6; n++) {
@@ -403,6 +559,10 @@ static void without_a_server_there_is_an_error(void)
     path[sizeof(path) - 1] = '\0';
     wanted.path = path;
     CHECK_EQ(crossvm_ivshmem_client_open(&client, &wanted, 0), CROSSVM_INVALID);
+    path[108] = '\0'; /* as long as the room for it, which has to end in a NUL */
+    CHECK_EQ(crossvm_ivshmem_client_open(&client, &wanted, 0), CROSSVM_INVALID);
+    path[107] = '\0';
+    CHECK_EQ(crossvm_ivshmem_client_open(&client, &wanted, 0), CROSSVM_SYSTEM);
     wanted = config(ROUTES);
     wanted.n_own = 0;
     CHECK_EQ(crossvm_ivshmem_client_open(&client, &wanted, 0), CROSSVM_INVALID);
@@ -415,9 +575,15 @@ int main(void)
     test_guard();
     CASE(a_client_is_a_peer);
     CASE(who_comes_and_goes_is_learnt);
+    CASE(descriptors_are_not_inherited);
+    CASE(vectors_keep_their_numbers);
     CASE(vectors_without_room_are_left_out);
     CASE(a_step_is_bounded);
     CASE(what_does_not_belong_is_refused);
+    CASE(two_descriptors_in_one_message_are_refused);
+    CASE(a_descriptor_of_half_a_message_is_closed);
+    CASE(too_few_descriptors_are_the_systems_refusal);
+    CASE(a_server_that_accepts_nobody_is_not_waited_for_for_ever);
     CASE(a_server_that_stops_in_the_middle_is_no_server);
     CASE(one_that_says_too_little_is_not_waited_for_for_ever);
     CASE(without_a_server_there_is_an_error);

@@ -96,8 +96,9 @@ static void map_describe(struct uio_mem *map, const char *name, struct pci_dev *
     resource_size_t start = pci_resource_start(device, bar);
     map->name = name;
     map->memtype = UIO_MEM_PHYS;
-    map->addr = start & PAGE_MASK;
-    map->offs = start & ~PAGE_MASK;
+    /* PAGE_MASK may have 32 bits where an address has more. */
+    map->offs = start & (PAGE_SIZE - 1);
+    map->addr = start - map->offs;
     map->size = PAGE_ALIGN(map->offs + pci_resource_len(device, bar));
 }
 

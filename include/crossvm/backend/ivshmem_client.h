@@ -46,6 +46,7 @@ struct crossvm_ivshmem_client {
     int *own;                             /* the caller's memory */
     uint32_t room;                        /* for routes */
     uint32_t n_wanted;                    /* own vectors */
+    uint32_t left_out;                    /* the peer whose vectors were left out last */
     unsigned char bytes[8];               /* of a message that is not whole */
     uint32_t n_bytes;                     /* how many */
     int fd;                               /* that came with it, -1 = none */
@@ -68,6 +69,17 @@ CROSSVM_INLINE void crossvm_i_ivshmem_client_drop_fd(struct crossvm_ivshmem_clie
     }
 }
 
+/* Descriptors were lost: this process may open no more, or the message has more than one. */
+CROSSVM_INLINE int crossvm_i_ivshmem_client_cut(const struct crossvm_ivshmem_client *client)
+{
+    int probe = fcntl(client->socket, F_DUPFD_CLOEXEC, 0);
+    if (probe < 0) {
+        return CROSSVM_SYSTEM;
+    }
+    crossvm_i_posix_close(probe);
+    return CROSSVM_MISMATCH;
+}
+
 /* Receives into what is there of a message; one descriptor at most comes with it. OK whole; EMPTY
  * not yet; STALE the server has gone; MISMATCH more than one descriptor; SYSTEM with errno. */
 CROSSVM_INLINE int crossvm_i_ivshmem_client_receive(struct crossvm_ivshmem_client *client)
@@ -78,11 +90,12 @@ CROSSVM_INLINE int crossvm_i_ivshmem_client_receive(struct crossvm_ivshmem_clien
     } control;
     struct iovec iov = {client->bytes + client->n_bytes, sizeof(client->bytes) - client->n_bytes};
     struct msghdr header;
+    bool second = false;
     __builtin_memset(&header, 0, sizeof(header));
     header.msg_iov = &iov;
     header.msg_iovlen = 1;
     header.msg_control = &control;
-    header.msg_controllen = sizeof(control);
+    header.msg_controllen = CMSG_LEN(sizeof(int)); /* the padding would take a second one */
     ssize_t len = recvmsg(client->socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (len < 0) {
         return errno == EAGAIN || errno == EINTR ? CROSSVM_EMPTY : CROSSVM_SYSTEM;
@@ -90,14 +103,15 @@ CROSSVM_INLINE int crossvm_i_ivshmem_client_receive(struct crossvm_ivshmem_clien
     struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
     if (rights != NULL && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS &&
         rights->cmsg_len == CMSG_LEN(sizeof(int))) {
+        second = client->fd >= 0;
         crossvm_i_ivshmem_client_drop_fd(client);
         __builtin_memcpy(&client->fd, CMSG_DATA(rights), sizeof(int));
     }
     if (len == 0) {
         return CROSSVM_STALE;
     }
-    if ((header.msg_flags & MSG_CTRUNC) != 0) {
-        return CROSSVM_MISMATCH;
+    if (second || (header.msg_flags & MSG_CTRUNC) != 0) {
+        return second ? CROSSVM_MISMATCH : crossvm_i_ivshmem_client_cut(client);
     }
     client->n_bytes += (uint32_t)len;
     return client->n_bytes == sizeof(client->bytes) ? CROSSVM_OK : CROSSVM_EMPTY;
@@ -125,7 +139,8 @@ CROSSVM_INLINE int crossvm_i_ivshmem_client_next(struct crossvm_ivshmem_client *
 
 /* ---- who is there -------------------------------------------------------------------------- */
 
-/* A vector of a peer's: they come in order. Whether there was room for it. */
+/* A vector of a peer's: they come in order, one behind the other. Behind one that there was no room
+ * for the others are left out, too: their numbers would be wrong. Whether there was room for it. */
 CROSSVM_INLINE bool crossvm_i_ivshmem_client_enter(struct crossvm_ivshmem_client *client,
                                                    uint32_t peer, int fd,
                                                    struct crossvm_ivshmem_change *change)
@@ -134,7 +149,8 @@ CROSSVM_INLINE bool crossvm_i_ivshmem_client_enter(struct crossvm_ivshmem_client
     for (uint32_t i = 0; i < client->bells.n_routes; i++) {
         vector += client->routes[i].peer == peer;
     }
-    if (client->bells.n_routes == client->room) {
+    if (client->bells.n_routes == client->room || client->left_out == peer) {
+        client->left_out = peer;
         client->n_left_out++;
         crossvm_i_posix_close(fd);
         return false;
@@ -162,6 +178,7 @@ CROSSVM_INLINE void crossvm_i_ivshmem_client_leave(struct crossvm_ivshmem_client
         }
     }
     client->bells.n_routes = n_left;
+    client->left_out = client->left_out == peer ? CROSSVM_IVSHMEM_IDS : client->left_out;
     change->peer = peer;
     change->vector = 0;
     change->there = false;
@@ -348,13 +365,32 @@ CROSSVM_INLINE void crossvm_ivshmem_client_close(struct crossvm_ivshmem_client *
     client->socket = -1;
 }
 
+/* Connects, and waits while too many others want to. OK; TIMEOUT; SYSTEM with errno. */
+CROSSVM_INLINE int crossvm_i_ivshmem_client_connect(const struct crossvm_ivshmem_client *client,
+                                                    const struct sockaddr_un *address,
+                                                    uint64_t deadline_ns)
+{
+    while (connect(client->socket, (const struct sockaddr *)(const void *)address,
+                   sizeof(*address)) != 0) {
+        if (errno != EAGAIN && errno != EINTR) {
+            return CROSSVM_SYSTEM;
+        }
+        uint64_t now_ns = crossvm_posix_now();
+        if (now_ns >= deadline_ns) {
+            return CROSSVM_TIMEOUT;
+        }
+        crossvm_i_posix_rest(NULL, now_ns + 1000000u);
+    }
+    return CROSSVM_OK;
+}
+
 /* Connects to a server, maps its memory and takes the doorbells of all who are there; then
  * crossvm_notify_eventfd(notify, &client->bells), whose peers are ids. deadline_ns: of
  * crossvm_posix_now. Role: anyone. Blocks until the deadline.
  * OK; INVALID the path is too long, or no own vector is wanted; TIMEOUT the server did not say all,
  * or has fewer vectors; STALE it hung up: it refuses this user, say; MISMATCH it speaks another
- * version or protocol; SYSTEM with errno (ENOENT, ECONNREFUSED: no server). Unless OK nothing is
- * left open. */
+ * version or protocol; SYSTEM with errno (ENOENT, ECONNREFUSED: no server; EMFILE). Unless OK
+ * nothing is left open. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_client_open(
     struct crossvm_ivshmem_client *client, const struct crossvm_ivshmem_client_config *config,
     uint64_t deadline_ns)
@@ -374,15 +410,15 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_client_open(
     client->own = config->own;
     client->room = config->n_routes;
     client->n_wanted = config->n_own;
+    client->left_out = CROSSVM_IVSHMEM_IDS;
     client->bells.routes = config->routes;
     client->bells.own = config->own;
-    client->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    client->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (client->socket < 0) {
         return CROSSVM_SYSTEM;
     }
-    int status = CROSSVM_SYSTEM;
-    if (connect(client->socket, (const struct sockaddr *)(const void *)&address, sizeof(address)) ==
-        0) {
+    int status = crossvm_i_ivshmem_client_connect(client, &address, deadline_ns);
+    if (status == CROSSVM_OK) {
         status = crossvm_i_ivshmem_client_greet(client, deadline_ns, config->access);
     }
     if (status != CROSSVM_OK) {

@@ -271,7 +271,8 @@ CROSSVM_INLINE bool crossvm_i_ivshmem_pci_bears(const char *slot, const uint32_t
     return bears;
 }
 
-/* Finds the device whose memory has the region with this id, among CROSSVM_IVSHMEM_DEVICES.
+/* Finds the device whose memory has the region with this id, among CROSSVM_IVSHMEM_DEVICES. One
+ * that crossvm_ivshmem_pci_open or crossvm_region_attach refuses is passed over.
  * device: set if OK or EXISTS, then the first one. region_id: 4 words, as struct crossvm_region
  * has them.
  * Role: anyone. Takes about a millisecond a device. Trust: an id says who claims to be it; which

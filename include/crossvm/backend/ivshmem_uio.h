@@ -9,7 +9,8 @@
  *
  * The driver makes one UIO device for each vector, called "crossvm_ivshmem.K", below the PCI
  * device. Its file counts the vector's interrupts and polls readable; its map 0 is the page of the
- * registers, map 1 the memory. Source: Linux, Documentation/driver-api/uio-howto.rst.
+ * registers, map 1 the memory. Whoever may open it can also write what else lies in that page, were
+ * it another device's registers. Source: Linux, Documentation/driver-api/uio-howto.rst.
  */
 #ifndef CROSSVM_BACKEND_IVSHMEM_UIO_H
 #define CROSSVM_BACKEND_IVSHMEM_UIO_H
