@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -76,6 +77,10 @@ def arguments_of(words):
         if not value:
             refuse(word, "a path behind it")
         found[word[2:]] = value
+    if found["json"] and not os.access(os.path.dirname(found["json"]) or ".", os.W_OK):
+        refuse(f"--json {found['json']}", "a path in a folder that can be written to")
+    if found["docs"] and not os.path.isfile(os.path.join(found["docs"], "PERFORMANCE.md")):
+        refuse(f"--docs {found['docs']}", "a folder with PERFORMANCE.md in it")
     trials = int(found["trials"]) if found["trials"] else QUICK_TRIALS if quick else TRIALS
     return trials, found["json"], found["docs"]
 
@@ -284,6 +289,9 @@ def machine_lines(facts):
 
 def main():
     n_trials, json_path, docs = arguments_of(sys.argv[1:])
+    # An end by a signal is an end like any other: machines and memory go first.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
     room = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     date, load = time.strftime("%Y-%m-%dT%H:%M:%S%z"), os.getloadavg()[0]
     try:

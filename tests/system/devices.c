@@ -39,6 +39,25 @@ static void list(void)
     }
 }
 
+/* What the kernel says of a mapping: r--s can be read alone, so that a write would be a fault. */
+static void say_rights(const void *base)
+{
+    char line[256];
+    char start[32];
+    FILE *maps = fopen("/proc/self/maps", "re");
+    int len = snprintf(start, sizeof(start), "%" PRIxPTR "-", (uintptr_t)base);
+    if (maps == NULL) {
+        give_up("/proc/self/maps: %s", strerror(errno));
+    }
+    while (fgets(line, sizeof(line), maps) != NULL) {
+        const char *rights = strchr(line, ' ');
+        if (strncmp(line, start, (size_t)len) == 0 && rights != NULL) {
+            printf("mapped: %.4s\n", rights + 1);
+        }
+    }
+    (void)fclose(maps);
+}
+
 static void open_and_attach(const char *slot, enum crossvm_mapping_access access)
 {
     struct crossvm_ivshmem_pci pci;
@@ -49,6 +68,7 @@ static void open_and_attach(const char *slot, enum crossvm_mapping_access access
         say_examination(&pci.examination);
     }
     if (status == CROSSVM_OK) {
+        say_rights(pci.mapping.base);
         say("attach", crossvm_region_attach(&region, &pci.mapping, OWNER + 1));
     }
     crossvm_ivshmem_pci_close(&pci);

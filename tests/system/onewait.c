@@ -170,7 +170,7 @@ int main(int argc, char **argv)
         produce_locally(&local, n);
     }
     consumer_links(&local, &pipes[LOCAL]);
-    consumer_up(&side, &pipes[REMOTE], &bell, &notify, argv[1], argv[2], argv[3]);
+    consumer_up(&side, &pipes[REMOTE], &bell, &notify, argv[1], argv[2], argv[3], WORDS * 4);
     struct crossvm_poll_bell bells[2] = {{&local.notifies[1], 0, 0},
                                          {&notify, pipes[REMOTE].bell.vector_in, 0}};
     struct crossvm_poll poll_both = {bells, fds, 2, 0, 1000000, false};

@@ -49,13 +49,14 @@ static inline void hang(struct crossvm_pipe_bell *pipe, struct place_bell *bell,
 /* The consumer's end: its memory, the producer's, doorbells, and the queue linked. */
 static inline void consumer_up(struct side *side, struct crossvm_pipe_rx *pipe,
                                struct place_bell *bell, struct crossvm_notify *notify,
-                               const char *own, const char *peer, const char *where)
+                               const char *own, const char *peer, const char *where,
+                               uint32_t elem_len)
 {
     int status;
     side_listen(bell, where, notify);
     side_format(side, SELF_CONSUMER, own, &rx_decl, 1);
     must(crossvm_spsc_rx_open(&pipe->queue, &side->owner.region, &side->table[0], CAPACITY,
-                              WORDS * 4, 1),
+                              elem_len, 1),
          "rx");
     side_attach(side, peer);
     struct crossvm_chunk tx = side_find(side, "stream", CROSSVM_KIND_SPSC_TX);

@@ -16,6 +16,7 @@ from machines import plain, slot
 OWN, PEER, BELL = 4, 5, 6  # where the devices are plugged in
 MIB = 1 << 20
 MANY = 1000000000
+CAPACITY = 64  # of the queue
 
 
 def side(place, name, role, backend, socket, n):
@@ -58,7 +59,8 @@ def a_killed_consumer_is_noticed(place):
                 b.kill()
                 a.finish()
                 pushed = int(said(a, "^nobody takes: (.*) pushed").group(1))
-    check(pushed >= 10000, f"only {pushed} were pushed")
+    head = host(place.program("stream"), "head", f"file:{place.folder / 'memory-b'}")[-1]
+    equal(head, f"head {pushed - CAPACITY}", "what the dead one released, and what was pushed")
 
 
 def the_host_streams_with_a_guest(place):
@@ -74,6 +76,22 @@ def the_host_streams_with_a_guest(place):
             a.finish()
     equal(lines[-1], f"took {n}, all as they were pushed", "the host's process")
     said(a, f"^pushed {n}")
+
+
+def ends_that_do_not_fit_refuse_each_other(place):
+    """The guest's elements have 64 bytes, and the host's process asks for 32."""
+    socket = str(place.folder / "doorbells")
+    memories(place)
+    with machines.Server(place.server(), {socket: "1M"}):
+        with side(place, "a", "produce", "vfio", socket, MANY) as a:
+            a.wait_for("^id 0")
+            misfit = subprocess.run(
+                [str(place.program("stream")), "misfit", f"file:{place.folder / 'memory-b'}",
+                 f"file:{place.folder / 'memory-a'}", f"server:{socket}", "1"],
+                capture_output=True, text=True, timeout=LIMIT, check=False)
+            a.finish()
+    equal((misfit.returncode, misfit.stdout.splitlines()[-1]), (1, "failed: link: REFUSED"), "host")
+    said(a, "^failed: link: REFUSED")
 
 
 def a_guest_killed_beside_a_host_process(place):
@@ -117,7 +135,7 @@ def one_wait_for_a_machine_and_a_process(place):
 
 CASES = (a_killed_producers_elements_all_arrive, a_killed_consumer_is_noticed,
          the_host_streams_with_a_guest, a_guest_killed_beside_a_host_process,
-         one_wait_for_a_machine_and_a_process)
+         ends_that_do_not_fit_refuse_each_other, one_wait_for_a_machine_and_a_process)
 
 if __name__ == "__main__":
     sys.exit(common.main("streams.py", CASES))

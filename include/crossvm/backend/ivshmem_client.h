@@ -80,38 +80,54 @@ CROSSVM_INLINE int crossvm_i_ivshmem_client_cut(const struct crossvm_ivshmem_cli
     return CROSSVM_MISMATCH;
 }
 
+/* Takes the descriptor of a piece of a message. Whether it is the message's first, and alone; else
+ * what came is closed. */
+CROSSVM_INLINE bool crossvm_i_ivshmem_client_take(struct crossvm_ivshmem_client *client,
+                                                  struct cmsghdr *rights)
+{
+    int fds[2]; /* as many as there is room for */
+    size_t n = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    n = n < 2 ? n : 2;
+    __builtin_memcpy(fds, CMSG_DATA(rights), n * sizeof(int));
+    if (n == 1 && client->fd < 0) {
+        client->fd = fds[0];
+        return true;
+    }
+    for (size_t i = 0; i < n; i++) {
+        crossvm_i_posix_close(fds[i]);
+    }
+    return false;
+}
+
 /* Receives into what is there of a message; one descriptor at most comes with it. OK whole; EMPTY
  * not yet; STALE the server has gone; MISMATCH more than one descriptor; SYSTEM with errno. */
 CROSSVM_INLINE int crossvm_i_ivshmem_client_receive(struct crossvm_ivshmem_client *client)
 {
     union {
         struct cmsghdr align;
-        char room[CMSG_SPACE(sizeof(int))];
+        char room[CMSG_SPACE(2 * sizeof(int))];
     } control;
     struct iovec iov = {client->bytes + client->n_bytes, sizeof(client->bytes) - client->n_bytes};
     struct msghdr header;
-    bool second = false;
     __builtin_memset(&header, 0, sizeof(header));
     header.msg_iov = &iov;
     header.msg_iovlen = 1;
     header.msg_control = &control;
-    header.msg_controllen = CMSG_LEN(sizeof(int)); /* the padding would take a second one */
+    header.msg_controllen = sizeof(control);
     ssize_t len = recvmsg(client->socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (len < 0) {
         return errno == EAGAIN || errno == EINTR ? CROSSVM_EMPTY : CROSSVM_SYSTEM;
     }
     struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
     if (rights != NULL && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS &&
-        rights->cmsg_len == CMSG_LEN(sizeof(int))) {
-        second = client->fd >= 0;
-        crossvm_i_ivshmem_client_drop_fd(client);
-        __builtin_memcpy(&client->fd, CMSG_DATA(rights), sizeof(int));
+        !crossvm_i_ivshmem_client_take(client, rights)) {
+        return CROSSVM_MISMATCH;
     }
     if (len == 0) {
         return CROSSVM_STALE;
     }
-    if (second || (header.msg_flags & MSG_CTRUNC) != 0) {
-        return second ? CROSSVM_MISMATCH : crossvm_i_ivshmem_client_cut(client);
+    if ((header.msg_flags & MSG_CTRUNC) != 0) {
+        return crossvm_i_ivshmem_client_cut(client);
     }
     client->n_bytes += (uint32_t)len;
     return client->n_bytes == sizeof(client->bytes) ? CROSSVM_OK : CROSSVM_EMPTY;
