@@ -11,7 +11,7 @@
 #define BOOT_TIMEOUT_NS (120000ull * DEMO_MS) /* the other side may be a machine that boots */
 
 CROSSVM_STATIC_ASSERT(sizeof(struct element) == 4096, "as the plans say");
-CROSSVM_STATIC_ASSERT(sizeof(struct progress) == 192, "PROGRESS_TYPE");
+CROSSVM_STATIC_ASSERT(sizeof(struct progress) == 208, "PROGRESS_TYPE");
 
 /* ---- what can go wrong -------------------------------------------------------------------- */
 
@@ -221,6 +221,62 @@ static struct crossvm_pipe_bell bell(struct crossvm_notify *notify, uint32_t pee
     return made;
 }
 
+static int ear_signal(void *context, uint32_t peer, uint32_t vector)
+{
+    const struct link_ear *ear = context;
+    return ear->inner.ops->signal(ear->inner.context, peer, vector);
+}
+
+static int ear_wait(void *context, uint32_t vector, uint64_t deadline_ns)
+{
+    struct link_ear *ear = context;
+    int status = ear->inner.ops->wait(ear->inner.context, vector, deadline_ns);
+    ear->n_heard += status == CROSSVM_OK;
+    return status;
+}
+
+static int ear_fd(void *context, uint32_t vector)
+{
+    const struct link_ear *ear = context;
+    return crossvm_notify_fd(&ear->inner, vector);
+}
+
+static uint64_t ear_now(void *context)
+{
+    const struct link_ear *ear = context;
+    return crossvm_notify_now(&ear->inner);
+}
+
+static void ear_rest(void *context, uint64_t until_ns)
+{
+    const struct link_ear *ear = context;
+    if (ear->inner.ops->rest != NULL) {
+        ear->inner.ops->rest(ear->inner.context, until_ns);
+    }
+}
+
+/* Puts an ear in front of the backend's notify, ear->inner. Polling hears nothing: each of its
+ * waits is a false alarm. */
+static struct crossvm_notify *listen_with(struct link_ear *ear, bool polls)
+{
+    static const struct crossvm_notify_ops ops = {ear_signal, ear_wait, ear_fd, ear_now, ear_rest};
+    ear->notify = ear->inner;
+    if (!polls) {
+        ear->notify.ops = &ops;
+        ear->notify.context = ear;
+    }
+    return &ear->notify;
+}
+
+/* Connects both pipes, whose ears have their backend's notify. */
+static void connect_pipes(struct demo_link *link, uint32_t peer)
+{
+    struct crossvm_notify *tx = listen_with(&link->tx_ear, link->bell.is_none);
+    struct crossvm_notify *rx = listen_with(&link->rx_ear, link->bell.is_none);
+    link->tx.bell = bell(tx, peer, BELL_ELEMENTS, BELL_ROOM);
+    link->rx.bell = bell(rx, peer, BELL_ROOM, BELL_ELEMENTS);
+}
+
 /* Connects the doorbells of processes to the two pipes. */
 static void hang_bells(struct demo_link *link)
 {
@@ -233,10 +289,9 @@ static void hang_bells(struct demo_link *link)
     link->doorbells.n_routes = N_BELLS;
     link->doorbells.own = link->bells;
     link->doorbells.n_own = N_BELLS;
-    crossvm_notify_eventfd(&link->tx_notify, &link->doorbells);
-    crossvm_notify_eventfd(&link->rx_notify, &link->doorbells);
-    link->tx.bell = bell(&link->tx_notify, link->peer, BELL_ELEMENTS, BELL_ROOM);
-    link->rx.bell = bell(&link->rx_notify, link->peer, BELL_ROOM, BELL_ELEMENTS);
+    crossvm_notify_eventfd(&link->tx_ear.inner, &link->doorbells);
+    crossvm_notify_eventfd(&link->rx_ear.inner, &link->doorbells);
+    connect_pipes(link, link->peer);
 }
 
 /* Opens this side's part of both queues; the consumer asks for the ring that it wants. */
@@ -325,30 +380,31 @@ static int open_progress(struct demo_link *link)
 /* ---- machines ----------------------------------------------------------------------------- */
 
 /* Says which place is wrong, and what was found there. */
-static int judge_place(struct demo_link *link, const char *where,
+static int judge_place(struct demo_link *link, const char *option, const char *where,
                        const struct crossvm_examination *examination, int status)
 {
     char text[CROSSVM_EXAMINATION_LEN];
     if (status == CROSSVM_INVALID) {
-        return fail(link, DEMO_REFUSED, "%s: expected a place that --help names", where);
+        return fail(link, DEMO_REFUSED, "%s %s: expected one of those that --help names", option,
+                    where);
     }
     if (status == CROSSVM_ROLE && examination != NULL) {
         crossvm_examination_text(examination, text, sizeof(text));
-        return fail(link, DEMO_REFUSED, "%s: %s", where, text);
+        return fail(link, DEMO_REFUSED, "%s %s: %s", option, where, text);
     }
     return judge(link, where, status);
 }
 
 static int open_places(struct demo_link *link, const struct options *options)
 {
-    int status = judge_place(link, options->own, &link->place.examination,
+    int status = judge_place(link, "--own", options->own, &link->place.examination,
                              place_open(&link->place, options->own, CROSSVM_READ_WRITE));
     if (status == DEMO_OK) {
-        status = judge_place(link, options->peer, NULL,
+        status = judge_place(link, "--peer", options->peer, NULL,
                              place_open(&link->peer_place, options->peer, CROSSVM_READ_ONLY));
     }
     if (status == DEMO_OK) {
-        status = judge_place(link, options->bell, NULL,
+        status = judge_place(link, "--bell", options->bell, NULL,
                              place_bell_open(&link->bell, options->bell, N_BELLS));
     }
     return status;
@@ -372,6 +428,7 @@ static int await_region(struct demo_link *link, uint64_t deadline_ns, const atom
 static int exchange_bells(struct demo_link *link, uint64_t deadline_ns, const atomic_int *stop,
                           uint32_t *id)
 {
+    struct crossvm_snapshot_info info;
     struct progress mine;
     struct progress theirs;
     memset(&mine, 0, sizeof(mine));
@@ -380,10 +437,13 @@ static int exchange_bells(struct demo_link *link, uint64_t deadline_ns, const at
     int status = crossvm_snapshot_writer_publish(&link->progress_writer, &mine, sizeof(mine), 0, 0);
     if (status == CROSSVM_OK) {
         do {
-            status =
-                crossvm_snapshot_reader_read(&link->progress_reader, &theirs, sizeof(theirs), NULL);
+            status = crossvm_snapshot_reader_read(&link->progress_reader, &theirs, sizeof(theirs),
+                                                  &info);
         } while (crossvm_status_family(status) == CROSSVM_FAMILY_AGAIN &&
                  rest(-1, 10, deadline_ns, stop));
+    }
+    if (status >= 0 && info.len != sizeof(theirs)) {
+        return fail(link, DEMO_WRONG, "the other side's progress has an impossible length");
     }
     *id = theirs.bell;
     return judge(link, "cannot learn the other side's doorbell", status);
@@ -402,10 +462,9 @@ static int hang_machine_bells(struct demo_link *link, uint64_t deadline_ns, cons
             return fail(link, DEMO_WRONG, "nobody has the doorbells %u", (unsigned)id);
         }
     }
-    link->bell.hang(&link->bell, &link->tx_notify);
-    link->bell.hang(&link->bell, &link->rx_notify);
-    link->tx.bell = bell(&link->tx_notify, id, BELL_ELEMENTS, BELL_ROOM);
-    link->rx.bell = bell(&link->rx_notify, id, BELL_ROOM, BELL_ELEMENTS);
+    link->bell.hang(&link->bell, &link->tx_ear.inner);
+    link->bell.hang(&link->bell, &link->rx_ear.inner);
+    connect_pipes(link, id);
     return DEMO_OK;
 }
 

@@ -41,6 +41,13 @@ struct element {
 
 #define ELEMENT_TYPE "element;kind:u32:0:1;len:u32:4:1;data:u8:8:4088;4096;" CROSSVM_BYTE_ORDER_NAME
 
+/* A notify that counts what it hears: how many waits a ring ended. */
+struct link_ear {
+    struct crossvm_notify notify; /* what the pipe uses */
+    struct crossvm_notify inner;  /* the backend's */
+    uint64_t n_heard;
+};
+
 struct demo_link {
     uint32_t self;
     uint32_t peer;
@@ -59,8 +66,8 @@ struct demo_link {
     struct crossvm_clock_domain clock;
     struct crossvm_eventfd_route routes[N_BELLS];
     struct crossvm_eventfd doorbells;
-    struct crossvm_notify tx_notify; /* one for each thread that rings and waits */
-    struct crossvm_notify rx_notify;
+    struct link_ear tx_ear; /* one for each thread that rings and waits */
+    struct link_ear rx_ear;
     struct crossvm_pipe_tx tx;
     struct crossvm_pipe_rx rx;
     struct crossvm_snapshot_writer progress_writer;

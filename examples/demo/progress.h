@@ -26,6 +26,7 @@ struct progress_stream {
     uint64_t fill;    /* receiver: elements in the ring, as seen last */
     uint64_t n_rings; /* notifications that this end sent */
     uint64_t n_saved; /* and that it suppressed */
+    uint64_t n_heard; /* waits of this end that a notification ended; 0 for one that polls */
     uint32_t state;   /* enum stream_state */
     uint32_t reserved;
     unsigned char digest[DIGEST_LEN];
@@ -40,7 +41,7 @@ struct progress {
 };
 
 #define PROGRESS_TYPE                                                       \
-    "progress;sent:stream:0:1;received:stream:88:1;last_version:u64:176:1;" \
-    "bell:u32:184:1;goodbye:u32:188:1;192;" CROSSVM_BYTE_ORDER_NAME
+    "progress;sent:stream:0:1;received:stream:96:1;last_version:u64:192:1;" \
+    "bell:u32:200:1;goodbye:u32:204:1;208;" CROSSVM_BYTE_ORDER_NAME
 
 #endif

@@ -66,9 +66,9 @@ static bool open_files(struct side *side)
 
 static bool start_streams(struct side *side)
 {
-    if (stream_sender_start(&side->sender, &side->link.tx) != DEMO_OK) {
+    if (stream_sender_start(&side->sender, &side->link) != DEMO_OK) {
         side_fail(side, DEMO_REFUSED, side->sender.stream.report.error);
-    } else if (stream_receiver_start(&side->receiver, &side->link.rx) != DEMO_OK) {
+    } else if (stream_receiver_start(&side->receiver, &side->link) != DEMO_OK) {
         side_fail(side, DEMO_REFUSED, side->receiver.stream.report.error);
     }
     return side->status == DEMO_OK;
@@ -127,6 +127,7 @@ static void exchange_progress(struct side *side)
     struct crossvm_snapshot_info info;
     struct progress theirs;
     uint64_t now_ns = crossvm_posix_now();
+    memset(&theirs, 0, sizeof(theirs));
     stream_progress(&side->sender.stream.report, &side->mine.sent);
     stream_progress(&side->receiver.stream.report, &side->mine.received);
     int status = crossvm_snapshot_writer_publish(&side->link.progress_writer, &side->mine,
@@ -135,7 +136,9 @@ static void exchange_progress(struct side *side)
         status = crossvm_snapshot_reader_read(&side->link.progress_reader, &theirs, sizeof(theirs),
                                               &info);
     }
-    if (status >= 0) {
+    if (status >= 0 && info.len != sizeof(theirs)) {
+        side_fail(side, DEMO_WRONG, "the other side's progress has an impossible length");
+    } else if (status >= 0) {
         side->theirs = theirs;
         if (side->link.machines) {
             hear_progress(side, info.version, now_ns);

@@ -78,12 +78,13 @@ static void start_clock(struct stream *stream)
 }
 
 /* Counts what is worth showing after a batch. */
-static void tell(struct stream *stream, const struct crossvm_notify *notify)
+static void tell(struct stream *stream, const struct link_ear *ear)
 {
     struct stream_report *report = &stream->report;
     atomic_store(&report->busy_ns, crossvm_posix_now() - stream->started_ns);
-    atomic_store(&report->n_rings, notify->n_sent);
-    atomic_store(&report->n_saved, notify->n_suppressed);
+    atomic_store(&report->n_rings, ear->notify.n_sent);
+    atomic_store(&report->n_saved, ear->notify.n_suppressed);
+    atomic_store(&report->n_heard, ear->n_heard);
 }
 
 /* Reports the outcome when there is one: behind everything else. */
@@ -114,6 +115,7 @@ void stream_progress(const struct stream_report *report, struct progress_stream 
     progress->fill = atomic_load(&report->fill);
     progress->n_rings = atomic_load(&report->n_rings);
     progress->n_saved = atomic_load(&report->n_saved);
+    progress->n_heard = atomic_load(&report->n_heard);
     if (progress->state != STREAM_RUNNING) {
         memcpy(progress->digest, report->digest, sizeof(progress->digest));
     }
@@ -234,7 +236,7 @@ static int send_batch(struct stream_sender *sender, uint32_t n)
     if (status != CROSSVM_OK) {
         return fail(&sender->stream, "sending: %s", crossvm_status_name(status));
     }
-    tell(&sender->stream, pipe->bell.notify);
+    tell(&sender->stream, sender->ear);
     return DEMO_OK;
 }
 
@@ -268,9 +270,10 @@ static void *send_file(void *argument)
     return NULL;
 }
 
-int stream_sender_start(struct stream_sender *sender, struct crossvm_pipe_tx *pipe)
+int stream_sender_start(struct stream_sender *sender, struct demo_link *link)
 {
-    sender->pipe = pipe;
+    sender->pipe = &link->tx;
+    sender->ear = &link->tx_ear;
     return stream_start(&sender->stream, send_file, sender);
 }
 
@@ -419,7 +422,7 @@ static int receive_batch(struct stream_receiver *receiver, uint32_t n)
     if (status != CROSSVM_OK) {
         return fail(&receiver->stream, "receiving: %s", crossvm_status_name(status));
     }
-    tell(&receiver->stream, receiver->pipe->bell.notify);
+    tell(&receiver->stream, receiver->ear);
     return DEMO_OK;
 }
 
@@ -457,9 +460,10 @@ static void *receive_file(void *argument)
     return NULL;
 }
 
-int stream_receiver_start(struct stream_receiver *receiver, struct crossvm_pipe_rx *pipe)
+int stream_receiver_start(struct stream_receiver *receiver, struct demo_link *link)
 {
-    receiver->pipe = pipe;
+    receiver->pipe = &link->rx;
+    receiver->ear = &link->rx_ear;
     return stream_start(&receiver->stream, receive_file, receiver);
 }
 

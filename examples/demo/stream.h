@@ -25,6 +25,7 @@ struct stream_report {
     _Atomic uint64_t fill;
     _Atomic uint64_t n_rings;
     _Atomic uint64_t n_saved;
+    _Atomic uint64_t n_heard;
     _Atomic uint32_t state; /* set last: it brings digest and error */
     unsigned char digest[DIGEST_LEN];
     char error[STREAM_PATH_LEN + 256];
@@ -47,12 +48,14 @@ struct stream {
 struct stream_sender {
     struct stream stream;
     struct crossvm_pipe_tx *pipe;
+    const struct link_ear *ear;
     bool spoil; /* change one byte behind the hash's back */
 };
 
 struct stream_receiver {
     struct stream stream;
     struct crossvm_pipe_rx *pipe;
+    const struct link_ear *ear;
     char temporary[STREAM_PATH_LEN]; /* empty while there is no such file */
     char final[STREAM_PATH_LEN];
 };
@@ -63,9 +66,9 @@ int stream_sender_open(struct stream_sender *sender, const char *path);
 /* Opens a file with a temporary name for what comes from `peer`. OK; REFUSED with report.error. */
 int stream_receiver_open(struct stream_receiver *receiver, const char *directory, uint32_t peer);
 
-/* Starts the thread on a pipe that is up. OK; REFUSED with report.error. */
-int stream_sender_start(struct stream_sender *sender, struct crossvm_pipe_tx *pipe);
-int stream_receiver_start(struct stream_receiver *receiver, struct crossvm_pipe_rx *pipe);
+/* Starts the thread on a link that is up. OK; REFUSED with report.error. */
+int stream_sender_start(struct stream_sender *sender, struct demo_link *link);
+int stream_receiver_start(struct stream_receiver *receiver, struct demo_link *link);
 
 /* Stops the thread if it still runs, and closes the file; a temporary one is removed. */
 void stream_sender_close(struct stream_sender *sender);

@@ -53,11 +53,12 @@ static const char *age_text(const struct readings *readings, char *text, size_t 
     return text;
 }
 
-/* A bar of `len` characters, filled to a share from 0 to 1. */
+/* A bar of `len` characters, filled to a share from 0 to 1. Shares come from numbers that the other
+ * side says: what is out of range, or no number, is drawn as the nearest end, or as nothing. */
 static const char *bar(char *text, size_t len, double filled)
 {
-    size_t n = (size_t)(filled * (double)len + 0.5);
-    n = n < len ? n : len;
+    double possible = filled > 0 ? filled : 0; /* for NaN, too */
+    size_t n = (size_t)((possible < 1 ? possible : 1) * (double)len + 0.5);
     memset(text, '#', n);
     memset(text + n, '.', len - n);
     text[len] = '\0';
@@ -255,6 +256,8 @@ void view_summary(const struct side *side, const struct readings *readings)
            from[0]->n_rings + to[0]->n_rings, from[1]->n_rings + to[1]->n_rings);
     printf("%-28s%22" PRIu64 "%22" PRIu64 "\n", "notifications suppressed",
            from[0]->n_saved + to[0]->n_saved, from[1]->n_saved + to[1]->n_saved);
+    printf("%-28s%22" PRIu64 "%22" PRIu64 "\n", "notifications heard",
+           from[0]->n_heard + to[0]->n_heard, from[1]->n_heard + to[1]->n_heard);
     printf("%-28s", "SHA-256 at both ends");
     print_digest(to[0]);
     print_digest(to[1]);

@@ -81,7 +81,7 @@ build_program() {
         [ "$1" = a ] || own="demo-b.c readings.c view.c"
         # shellcheck disable=SC2086 # several words on purpose
         "$compiler" -std=c11 -pthread -I"$source/include" -o "$scratch/crossvm-demo-$1" $own \
-            options.c machine.c link.c stream.c side.c -lcrypto
+            options.c machine.c link.c place.c stream.c side.c -lcrypto
     ) || fail "crossvm-demo-$1 does not compile"
 }
 

@@ -67,6 +67,9 @@ expect_clean --help
 # The two programs judge their own command lines, too.
 programs_refuse() {
     build_program a
+    head -c 1048576 /dev/zero >"$scratch/memory"
+    own="--own file:$scratch/memory"
+    peer="--peer file:$scratch/memory"
     while IFS='|' read -r arguments text; do
         # shellcheck disable=SC2086 # several words on purpose
         (cd "$scratch/out" && timeout $limit "$scratch/crossvm-demo-a" $arguments) \
@@ -86,6 +89,15 @@ programs_refuse() {
 --socket x --file $scratch/none|--file $scratch/none: No such file or directory
 --socket x --file $scratch/file --out $scratch/none|--out $scratch/none: expected a directory
 --socket $scratch/none/x --file $scratch/file|$scratch/none/x: No such file or directory
+$own --file x|--own: expected all of --own, --peer and --bell
+$own $peer --file x|--own: expected all of --own, --peer and --bell
+$own --bell none --file x|--own: expected all of --own, --peer and --bell
+--socket x $own --file x|--socket: expected no --own, --peer or --bell beside it
+--socket x --bell none --file x|--socket: expected no --own, --peer or --bell beside it
+--own x $peer --bell none --file $scratch/file|--own x: expected one of those that --help names
+$own --peer x --bell none --file $scratch/file|--peer x: expected one of those that --help names
+$own $peer --bell x --file $scratch/file|--bell x: expected one of those that --help names
+--own file:$scratch/none $peer --bell none --file $scratch/file|file:$scratch/none: No such file or directory
 END
 }
 programs_refuse
