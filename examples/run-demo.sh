@@ -87,7 +87,8 @@ check_topology() {
 check_vm() {
     [ -z "$topology" ] || refuse "--vm --topology: expected one of the two"
     [ -z "$has_out" ] || refuse "--vm --out: expected no directory: what arrives stays in a machine"
-    case ${backend:-vfio} in
+    [ -n "$has_backend" ] || backend=vfio
+    case $backend in
     vfio | uio | none) ;;
     *) refuse "--backend $backend: expected vfio, uio or none" ;;
     esac
@@ -95,12 +96,13 @@ check_vm() {
 
 check_no_vm() {
     [ -z "$host" ] || refuse "--host: expected --vm beside it"
-    [ -z "$backend" ] || refuse "--backend: expected --vm beside it"
+    [ -z "$has_backend" ] || refuse "--backend: expected --vm beside it"
 }
 
 parse() {
     has_file=
     has_out=
+    has_backend=
     while [ $# -gt 0 ]; do
         case $1 in
         --help)
@@ -114,7 +116,7 @@ parse() {
         --topology) topology=1 ;;
         --vm) vm=1 ;;
         --host) host=--host ;;
-        --backend) need_value $# "$1" && backend=$2 && shift ;;
+        --backend) need_value $# "$1" && backend=$2 && has_backend=1 && shift ;;
         *) refuse "$1: unknown option; --help lists what there is" ;;
         esac
         shift
@@ -140,22 +142,43 @@ find_compiler() {
     compiler=
 }
 
-# The headers of the kernel that Debian has now, for a driver of its own.
-has_headers() {
-    [ "$backend" != uio ] || [ -n "$CROSSVM_GUEST_KERNEL" ] ||
-        ls -d /usr/src/linux-headers-*-cloud-amd64 >/dev/null 2>&1
-}
-
-has_machines() {
-    command -v qemu-system-x86_64 >/dev/null && command -v python3 >/dev/null && has_headers
-}
-
-can_build() {
-    find_compiler
-    [ -n "$compiler" ] || return 1
-    [ -z "$vm" ] || has_machines || return 1
+has_libcrypto() {
     printf '#include <stdio.h>\n#include <openssl/evp.h>\n' |
         "$compiler" -x c -E - >/dev/null 2>&1
+}
+
+# The headers of the kernel that Debian has now, for a driver of its own. Whether they are those of
+# the machines' kernel, demo.py sees.
+has_headers() {
+    [ -n "$CROSSVM_GUEST_KERNEL" ] || ls -d /usr/src/linux-headers-*-cloud-amd64 >/dev/null 2>&1
+}
+
+lack() {
+    missing="$missing${missing:+, }$1"
+}
+
+need() {
+    command -v "$1" >/dev/null 2>&1 || lack "$1"
+}
+
+# What is needed and not here, for a message; whether that is nothing.
+can_build() {
+    missing=
+    find_compiler
+    if [ -z "$compiler" ]; then
+        lack "a C compiler"
+    elif ! has_libcrypto; then
+        lack "the headers of the C library and of libcrypto"
+    fi
+    if [ -n "$vm" ]; then
+        need qemu-system-x86_64
+        need python3
+    fi
+    if [ "$backend" = uio ]; then
+        need make
+        has_headers || lack "the headers of the machines' kernel"
+    fi
+    [ -z "$missing" ]
 }
 
 install_packages() {
@@ -175,9 +198,9 @@ prepare() {
     if [ "$(id -u)" -eq 0 ] && [ -e /etc/debian_version ] && command -v apt-get >/dev/null; then
         # shellcheck disable=SC2086 # several words on purpose
         install_packages $packages && can_build && return
-        refuse "apt-get could not install: $packages"
+        refuse "apt-get could not install: $packages; missing: $missing"
     fi
-    refuse "please install a C compiler and the headers of libcrypto (on Debian: $packages)"
+    refuse "please install $missing (on Debian: $packages)"
 }
 
 # ---- cleaning up --------------------------------------------------------------------------------
@@ -291,10 +314,10 @@ run_topology() {
 # Machines: one program builds and starts everything.
 run_vm() {
     set -- --folder "${CROSSVM_VM_DIR:-$root/build/vm}" --compiler "$compiler" --seconds "$seconds" \
-        --backend "${backend:-vfio}"
+        --backend "$backend"
     [ -z "$file" ] || set -- "$@" --file "$file"
     # shellcheck disable=SC2086 # words or nothing
-    python3 "$root/examples/vm/demo.py" "$@" $host $extra &
+    python3 -B "$root/examples/vm/demo.py" "$@" $host $extra &
     pid_a=$!
     running=$pid_a
     wait "$pid_a"

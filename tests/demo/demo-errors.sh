@@ -36,6 +36,8 @@ refused "--out $scratch/file: expected a directory" --out "$scratch/file"
 refused "--host: expected --vm beside it" --host
 refused "--backend: expected --vm beside it" --backend uio
 refused "--backend ivshmem: expected vfio, uio or none" --vm --backend ivshmem
+refused "--backend : expected vfio, uio or none" --vm --backend ''
+refused "--backend: expected --vm beside it" --backend ''
 refused "--vm --topology: expected one of the two" --vm --topology
 refused "--vm --out: expected no directory" --vm --out "$scratch/out"
 refused "--bogus: unknown option; --help lists what there is" --bogus
@@ -114,6 +116,13 @@ expect_status 2 "no compiler"
 expect_text stderr "please install a C compiler"
 expect_text stderr "gcc libc6-dev libssl-dev"
 expect_clean "no compiler"
+# For machines it names each tool that is not there.
+CC='' PATH=$scratch/bin "$(command -v timeout)" $limit "$(command -v sh)" \
+    "$source/examples/run-demo.sh" --vm --backend uio >"$scratch/stdout" 2>"$scratch/stderr"
+status=$?
+expect_status 2 "no tools for machines"
+expect_text stderr "please install a C compiler, qemu-system-x86_64, python3, make"
+expect_clean "no tools for machines"
 (
     CC=no-such-compiler
     export CC
