@@ -10,11 +10,13 @@ Exit status: as run-demo.sh's.
 import argparse
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import machines
 
@@ -23,9 +25,10 @@ COMMON = ("options", "machine", "link", "place", "stream", "side")
 SOURCES = {"crossvm-demo-a": ("demo-a", *COMMON),
            "crossvm-demo-b": ("demo-b", "readings", "view", *COMMON),
            "make-data": ("make-data",)}
-MEMORY = "1M"  # of each side
+MEMORY = 1 << 20  # bytes, of each side and of the doorbells
 MIB = 8  # of each file, if none is given
 OWN, PEER, BELL = 4, 5, 6  # where the devices are plugged in
+RUN_LIMIT = 300  # seconds beside those that were asked for: guards against hanging
 GUESTS_END = 60  # seconds that a machine may take to power off
 
 
@@ -33,32 +36,59 @@ def say(text=""):
     print(text, flush=True)
 
 
-class View:
-    """What a machine says, as it comes, without what its first process says about itself."""
+def say_command(command):
+    """Commands are what is indented by six; all else is not."""
+    say(f"      {command}")
 
-    def __init__(self):
-        self.rest = b""
+
+class View:
+    """What a machine says, as it comes, without the lines of its kernel and its first process.
+
+    A line is judged by how it begins, behind escape sequences, and nothing of it is shown before
+    that can be told; in the middle of a line everything is shown at once."""
+
+    ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[@-~]|[^\[])")
+    OWN = re.compile(rb"guest: |\[ *\d+\.\d+\] ")
+    # The beginnings of both.
+    UNDECIDED = re.compile(rb"\x1b(?:\[[0-?]*)?|g(?:u(?:e(?:s(?:t:?)?)?)?)?"
+                           rb"|\[ *(?:\d+(?:\.(?:\d+\]?)?)?)?")
+
+    def __init__(self, out):
+        self.out = out
+        self.rest = b""  # of the start of a line, while it is undecided
+        self.hides = None  # the rest of this line; None: at its start
 
     def __call__(self, data):
-        *lines, self.rest = (self.rest + data).split(b"\n")
-        out = b"".join(line + b"\n" for line in lines if not self.is_own(line))
-        if self.rest and not self.is_own(self.rest) and not b"guest: ".startswith(self.rest):
-            out += self.rest
-            self.rest = b""
-        sys.stdout.buffer.write(out)
-        sys.stdout.buffer.flush()
-
-    @staticmethod
-    def is_own(line):
-        return line.startswith((b"guest: ", b"[")) and not line.startswith(b"[\x1b")
+        data = self.rest + data
+        self.rest = b""
+        while data:
+            if self.hides is None:
+                escape = self.ESCAPE.match(data)
+                if escape:
+                    self.out.write(escape.group())
+                    data = data[escape.end():]
+                    continue
+                if self.UNDECIDED.fullmatch(data):
+                    self.rest = data
+                    break
+                self.hides = self.OWN.match(data) is not None
+            line, newline, data = data.partition(b"\n")
+            if not self.hides:
+                self.out.write(line + newline)
+            if newline:
+                self.hides = None
+        self.out.flush()
 
 
 class Demo:
     def __init__(self, arguments):
         self.arguments = arguments
-        self.folder = pathlib.Path(arguments.folder)
+        self.folder = pathlib.Path(arguments.folder).resolve()
         self.socket = str(self.folder / "doorbells")
         self.memory = {side: self.folder / f"memory-{side}" for side in "ab"}
+        self.bells_memory = self.folder / "memory-doorbells"
+        if arguments.backend != "none":
+            machines.check_socket(self.socket)
 
     # ---- what is needed ----
 
@@ -79,8 +109,14 @@ class Demo:
         say("2. Two files are the memory that the sides share, all zero. Each side writes its own;"
             "\n   the other one's it can only read: the hypervisor sees to that.")
         for path in self.memory.values():
-            path.write_bytes(bytes(1 << 20))
-            say(f"   {path}")
+            self.make_zeros(path)
+
+    @staticmethod
+    def make_zeros(path):
+        command = f"head -c {MEMORY} /dev/zero > {shlex.quote(str(path))}"
+        say_command(command)
+        if subprocess.run(["sh", "-c", command], check=False).returncode != 0:
+            raise machines.Missing(f"{path}: expected a file that can be written to")
 
     # ---- the sides ----
 
@@ -140,6 +176,7 @@ class Demo:
             subprocess.run([self.folder / "make-data", file, str(MIB), "2"], check=True)
         out = self.folder / "out"
         out.mkdir(exist_ok=True)
+        self.remove_unfinished()
         bell = "none" if self.arguments.backend == "none" else f"server:{self.socket}"
         command = self.program("b", f"file:{self.memory['b']}", f"file:{self.memory['a']}", bell,
                                str(file), str(out))
@@ -152,26 +189,52 @@ class Demo:
         self.make_memory()
         if self.arguments.backend == "none":
             return self.run_sides()
-        server = machines.Server(self.server, {self.socket: MEMORY})
+        server = machines.Server(self.server, {self.socket: f"{MEMORY},{self.bells_memory}"})
         say("3. A server hands out doorbells; the memory that it hands out, too, which all could "
-            "write, stays empty.\n   " + shlex.join(server.command))
+            "write, stays zero.")
+        self.make_zeros(self.bells_memory)
+        say_command(shlex.join(server.command))
         with server:
             return self.run_sides()
 
+    def run_host_side(self, command):
+        """The status of B on the host. Whatever ends this program ends it, too, first."""
+        with subprocess.Popen(command, preexec_fn=machines.die_with_us) as process:
+            try:
+                return process.wait(self.left())
+            except subprocess.TimeoutExpired:
+                raise machines.Failure("B did not end") from None
+            finally:
+                machines.end(process)
+                self.remove_unfinished()
+
+    def remove_unfinished(self):
+        """What B on the host was writing when it was killed."""
+        for path in (self.folder / "out").glob(".crossvm-demo-from-a.*"):
+            path.unlink()
+
+    def left(self):
+        """Seconds that the run may still take."""
+        return max(1, self.limit - time.monotonic())
+
     def run_sides(self):
+        self.limit = time.monotonic() + self.arguments.seconds + RUN_LIMIT
         a = self.machine("a")
-        say("4. Machine A publishes its state and streams a file.\n   " + shlex.join(a.command))
+        say("4. Machine A publishes its state and streams a file.")
+        say_command(shlex.join(a.command))
         if self.arguments.host:
             command = self.host_side()
-            say("5. B is a process of this host.\n   " + shlex.join(command) + "\n")
+            say("5. B is a process of this host.")
+            say_command(shlex.join(command))
+            say()
             with a:
-                b_status = subprocess.run(command, check=False,
-                                          preexec_fn=machines.die_with_us).returncode
+                b_status = self.run_host_side(command)
                 a_status = self.status(a)
         else:
-            b = self.machine("b", View())
-            say("5. Machine B reads A's state, shows it, and streams a file back.\n   "
-                + shlex.join(b.command) + "\n")
+            b = self.machine("b", View(sys.stdout.buffer))
+            say("5. Machine B reads A's state, shows it, and streams a file back.")
+            say_command(shlex.join(b.command))
+            say()
             with a, b:
                 b_status = self.status(b)
                 a_status = self.status(a)
@@ -179,9 +242,8 @@ class Demo:
 
     def status(self, machine):
         """How the demo's program ended in a machine."""
-        limit = self.arguments.seconds + 300
-        match = machine.wait_for(rf"^guest: /crossvm-demo-{machine.name} ended (with|by signal) (\d+)",
-                                 limit)
+        match = machine.wait_for(
+            rf"^guest: /crossvm-demo-{machine.name} ended (with|by signal) (\d+)", self.left())
         machine.finish(GUESTS_END)
         return int(match.group(2)) if match.group(1) == "with" else 1
 
@@ -207,18 +269,31 @@ def parse():
     return parser.parse_args()
 
 
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+def stop(number, _):
+    """An end by a signal is an end like any other: the machines go first. One signal is enough."""
+    for other in SIGNALS:
+        signal.signal(other, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def main():
+    parent = os.getppid()
+    for number in SIGNALS:
+        signal.signal(number, stop)
+    machines.die_with_parent(signal.SIGTERM)
+    if os.getppid() != parent:
+        return 128 + signal.SIGTERM
     arguments = parse()
-    # An end by a signal is an end like any other: the machines go first.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda got, _: sys.exit(128 + got))
     try:
         os.makedirs(arguments.folder, exist_ok=True)
         with machines.Lock(pathlib.Path(arguments.folder) / "lock"):
             demo = Demo(arguments)
             demo.prepare()
             return demo.run()
-    except machines.Missing as missing:
+    except (machines.Missing, machines.Unbuilt) as missing:
         print(f"run-demo.sh: {missing}", file=sys.stderr)
         return 2
     except machines.Failure as failure:

@@ -14,6 +14,8 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 
@@ -22,6 +24,7 @@ TOP = HERE.parent.parent
 INCLUDE = TOP / "include"
 QEMU = "qemu-system-x86_64"
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
+SOCKET_LEN = 107  # bytes of a UNIX socket's path
 BOOT_LIMIT = 120  # seconds: guards against hanging
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
 
@@ -34,10 +37,30 @@ class Failure(Exception):
     """A machine did not do what it should."""
 
 
-def die_with_us():
-    """In a process about to be another program: it is killed when this one ends, however it does."""
+class Unbuilt(Failure):
+    """Something could not be compiled."""
+
+
+def die_with_parent(number):
+    """This process gets a signal when the one that started it ends, however it does."""
     pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, number)
+
+
+def die_with_us():
+    """In a process about to be another program: it is killed when this one ends."""
+    die_with_parent(signal.SIGKILL)
+
+
+def end(process, patience=5):
+    """Asks a process to end, and kills it if it does not."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()
 
 
 # ---- the kernel --------------------------------------------------------------------------------
@@ -83,6 +106,11 @@ def download(folder):
     for tool in ("apt-get", "apt-cache", "dpkg"):
         if shutil.which(tool) is None:
             raise Missing(f"no {tool} here: name an unpacked kernel by CROSSVM_GUEST_KERNEL")
+    # What an interrupted run left behind.
+    for old in folder.glob("linux-image-*.deb"):
+        old.unlink()
+    for name in ("unpacking", "unpacked"):
+        shutil.rmtree(folder / name, ignore_errors=True)
     for attempt in range(2):
         depends = run("apt-cache", "depends", KERNEL_PACKAGE).stdout
         package = re.search(r"Depends: (linux-image-\S+)", depends)
@@ -92,9 +120,10 @@ def download(folder):
             raise Missing(f"apt-get cannot download what {KERNEL_PACKAGE} depends on")
         run("apt-get", "update")
     archive = next(folder.glob("linux-image-*.deb"))
-    if run("dpkg", "-x", archive.name, "unpacked").returncode != 0:
+    if run("dpkg", "-x", archive.name, "unpacking").returncode != 0:
         raise Missing(f"dpkg cannot unpack {archive.name}")
     archive.unlink()
+    (folder / "unpacking").rename(folder / "unpacked")
 
 
 def find_kernel():
@@ -124,7 +153,11 @@ class Lock:
     def __enter__(self):
         import fcntl
         self.file = open(self.path, "w", encoding="ascii")
-        fcntl.flock(self.file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another run, which holds {self.path}", file=sys.stderr, flush=True)
+            fcntl.flock(self.file, fcntl.LOCK_EX)
 
     def __exit__(self, *_):
         self.file.close()
@@ -133,10 +166,11 @@ class Lock:
 # ---- programs ----------------------------------------------------------------------------------
 
 
-def is_new(made, sources):
-    """Whether a file is newer than sources and all headers that they can include."""
+def is_new(program, made, sources):
+    """Whether there is a program, and a file newer than sources and all headers that they can
+    include."""
     headers = [*INCLUDE.rglob("*.h"), *TOP.glob("examples/*/*.h"), *TOP.glob("tests/**/*.h")]
-    return made.exists() and made.stat().st_mtime > max(
+    return pathlib.Path(program).exists() and made.exists() and made.stat().st_mtime > max(
         path.stat().st_mtime for path in [*map(pathlib.Path, sources), *headers])
 
 
@@ -147,11 +181,11 @@ def build(compiler, program, sources, *arguments):
     command = [compiler, *WARNINGS, "-O2", "-static", "-pthread", f"-I{INCLUDE}", "-o",
                str(program), *map(str, sources), *arguments]
     made = pathlib.Path(f"{program}.command")  # the last thing that is written
-    if is_new(made, sources) and made.read_text() == shlex.join(command):
+    if is_new(program, made, sources) and made.read_text() == shlex.join(command):
         return program
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise Failure(f"{shlex.join(command)}\n{done.stderr}")
+        raise Unbuilt(f"{shlex.join(command)}\n{done.stderr}")
     made.write_text(shlex.join(command))
     return program
 
@@ -164,15 +198,28 @@ def build_uio(folder, kernel):
     """The project's UIO driver, as a module of the guests' kernel."""
     headers = pathlib.Path(f"/usr/src/linux-headers-{kernel.version}")
     if not (headers / "Makefile").exists():
-        raise Missing(f"no headers of the guests' kernel {kernel.version} here")
-    tree = pathlib.Path(folder) / "uio"
-    shutil.rmtree(tree, ignore_errors=True)
-    shutil.copytree(TOP / "tools/uio", tree)
-    done = subprocess.run(["make", "-C", str(tree), f"KDIR={headers}"], capture_output=True,
-                          text=True, check=False)
-    if done.returncode != 0:
-        raise Failure(f"the UIO driver does not build\n{done.stdout}{done.stderr}")
-    return tree / "crossvm_uio_ivshmem.ko"
+        raise Missing(f"no headers of the guests' kernel {kernel.version} here: "
+                      f"install linux-headers-{kernel.version}, or, if the headers here are newer, "
+                      "delete build/guest-kernel so that the kernel is fetched again")
+    if shutil.which("make") is None:
+        raise Missing("no make here, which the UIO driver is built by")
+    module = pathlib.Path(folder) / "crossvm_uio_ivshmem.ko"
+    # The kernel's Makefile cannot build in a folder with a blank in its name.
+    with tempfile.TemporaryDirectory(prefix="crossvm-uio-", dir=without_blanks()) as made:
+        tree = pathlib.Path(made) / "uio"
+        shutil.copytree(TOP / "tools/uio", tree)
+        done = subprocess.run(["make", "-C", str(tree), f"KDIR={headers}"], capture_output=True,
+                              text=True, check=False)
+        if done.returncode != 0:
+            raise Unbuilt(f"the UIO driver does not build\n{done.stdout}{done.stderr}")
+        shutil.copyfile(tree / module.name, module)
+    return module
+
+
+def without_blanks():
+    """Where temporary folders go, by a name without blanks."""
+    folder = tempfile.gettempdir()
+    return "/tmp" if re.search(r"\s", folder) else folder
 
 
 def build_server(compiler, folder):
@@ -217,16 +264,30 @@ def slot(number):
     return f"0000:00:{number:02x}.0"
 
 
+def escape(path):
+    """A path as part of a QEMU option, where a comma ends a value and two are one."""
+    return str(path).replace(",", ",,")
+
+
+def check_socket(path):
+    """Whether a socket can have this path, and the server can be told it."""
+    if len(os.fsencode(path)) > SOCKET_LEN:
+        raise Missing(f"{path}: expected a shorter path, a socket's has {SOCKET_LEN} bytes at most")
+    if "=" in str(path):
+        raise Missing(f"{path}: expected a path without =, which ends a socket's for the server")
+
+
 def plain(number, path, length, read_only=False):
     """A device whose memory is a file, at a place; read-only: by the hypervisor."""
     rights = ",readonly=on" if read_only else ""
-    return ["-object", f"memory-backend-file,id=m{number},share=on,mem-path={path},size={length}"
-            + rights, "-device", f"ivshmem-plain,memdev=m{number},addr=0x{number:x}"]
+    file = f"mem-path={escape(path)},size={length}"
+    return ["-object", f"memory-backend-file,id=m{number},share=on,{file}{rights}",
+            "-device", f"ivshmem-plain,memdev=m{number},addr=0x{number:x}"]
 
 
 def doorbell(number, socket, vectors=8):
     """A device whose memory and doorbells an ivshmem server hands out."""
-    return ["-chardev", f"socket,id=c{number},path={socket}",
+    return ["-chardev", f"socket,id=c{number},path={escape(socket)}",
             "-device", f"ivshmem-doorbell,chardev=c{number},vectors={vectors},addr=0x{number:x}"]
 
 
@@ -337,23 +398,37 @@ class Machine:
 
 
 class Server:
-    """An ivshmem server: sockets, each with the length of its memory."""
+    """An ivshmem server: sockets, each with the length of its memory, and a file if it has one
+    ("1M", or "1M,FILE")."""
 
     def __init__(self, program, regions, *arguments):
         self.command = [str(program), *arguments,
                         *[f"{path}={length}" for path, length in regions.items()]]
-        self.paths = list(regions)
+        self.paths = list(map(pathlib.Path, regions))
+        for path in self.paths:
+            check_socket(path)
         self.process = None
 
     def __enter__(self):
+        # A socket that an earlier server left behind would look as if this one were there.
+        for path in self.paths:
+            if path.is_socket():
+                path.unlink()
         self.process = subprocess.Popen(self.command, stderr=subprocess.PIPE, text=True,
                                         preexec_fn=die_with_us)
-        end = time.monotonic() + BOOT_LIMIT
-        while not all(os.path.exists(path) for path in self.paths):
-            if self.process.poll() is not None or time.monotonic() > end:
-                raise Failure(f"the server did not start: {self.process.communicate()[1]}")
+        limit = time.monotonic() + BOOT_LIMIT
+        while not all(path.exists() for path in self.paths):
+            if self.process.poll() is not None or time.monotonic() > limit:
+                self.fail()
             time.sleep(0.01)
+        time.sleep(0.05)  # from the socket's name to the first peer that it takes
+        if self.process.poll() is not None:
+            self.fail()
         return self
+
+    def fail(self):
+        end(self.process)
+        raise Failure(f"the server did not start: {self.process.communicate()[1]}")
 
     def __exit__(self, *_):
         self.process.terminate()
