@@ -194,13 +194,19 @@ def build_init(compiler, folder):
     return build(compiler, pathlib.Path(folder) / "init", [HERE / "init.c"])
 
 
-def build_uio(folder, kernel):
-    """The project's UIO driver, as a module of the guests' kernel."""
+def find_headers(kernel):
+    """What modules of the guests' kernel are built with."""
     headers = pathlib.Path(f"/usr/src/linux-headers-{kernel.version}")
     if not (headers / "Makefile").exists():
         raise Missing(f"no headers of the guests' kernel {kernel.version} here: "
                       f"install linux-headers-{kernel.version}, or, if the headers here are newer, "
                       "delete build/guest-kernel so that the kernel is fetched again")
+    return headers
+
+
+def build_uio(folder, kernel):
+    """The project's UIO driver, as a module of the guests' kernel."""
+    headers = find_headers(kernel)
     if shutil.which("make") is None:
         raise Missing("no make here, which the UIO driver is built by")
     module = pathlib.Path(folder) / "crossvm_uio_ivshmem.ko"
