@@ -256,8 +256,10 @@ void view_summary(const struct side *side, const struct readings *readings)
            from[0]->n_rings + to[0]->n_rings, from[1]->n_rings + to[1]->n_rings);
     printf("%-28s%22" PRIu64 "%22" PRIu64 "\n", "notifications suppressed",
            from[0]->n_saved + to[0]->n_saved, from[1]->n_saved + to[1]->n_saved);
-    printf("%-28s%22" PRIu64 "%22" PRIu64 "\n", "notifications heard",
-           from[0]->n_heard + to[0]->n_heard, from[1]->n_heard + to[1]->n_heard);
+    printf("%-28s%22" PRIu64 "%22" PRIu64 "\n", "  heard by the sender", from[0]->n_heard,
+           from[1]->n_heard);
+    printf("%-28s%22" PRIu64 "%22" PRIu64 "\n", "  heard by the receiver", to[0]->n_heard,
+           to[1]->n_heard);
     printf("%-28s", "SHA-256 at both ends");
     print_digest(to[0]);
     print_digest(to[1]);
