@@ -123,6 +123,39 @@ status=$?
 expect_status 2 "no tools for machines"
 expect_text stderr "please install a C compiler, qemu-system-x86_64, python3, make"
 expect_clean "no tools for machines"
+
+# What stands in the way of machines is found without one: a path too long for a socket, or with a
+# =, and a compiler that fails.
+refuse_machines() {
+    mkdir -p "$scratch/tools" "$scratch/kernel/boot"
+    : >"$scratch/kernel/boot/vmlinuz-0"
+    printf '#!/bin/sh\nexit 1\n' >"$scratch/tools/qemu-system-x86_64"
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    printf '#!/bin/sh\ncase "$*" in\n*-static*) echo "no libc.a" >&2 && exit 1 ;;\nesac\nexec %s "$@"\n' \
+        "$compiler" >"$scratch/tools/half"
+    chmod +x "$scratch/tools/half" "$scratch/tools/qemu-system-x86_64"
+    (
+        PATH=$scratch/tools:$PATH
+        CROSSVM_GUEST_KERNEL=$scratch/kernel
+        CROSSVM_VM_DIR=$scratch/$(printf '%0120d' 0)
+        export PATH CROSSVM_GUEST_KERNEL CROSSVM_VM_DIR
+        refused "0/doorbells: expected a shorter path" --vm
+        CROSSVM_VM_DIR=$scratch/a=b
+        refused "a=b/doorbells: expected a path without =" --vm
+        CROSSVM_VM_DIR=$scratch/vm
+        CC=half
+        export CC
+        demo --vm
+        expect_status 2 "a compiler that fails"
+        expect_text stderr "no libc.a"
+        [ $failed -eq 0 ]
+    ) || failed=1
+}
+if [ "$(uname -m)" = x86_64 ] && command -v python3 >/dev/null; then
+    refuse_machines
+else
+    echo "not tested: what stands in the way of machines (no x86-64, or no python3)"
+fi
 (
     CC=no-such-compiler
     export CC

@@ -218,6 +218,7 @@ def a_killed_script_leaves_nothing(place):
             process.kill()
         out = follow(process, in_the_middle(kill))
     equal(process.returncode, -9, out)
+    check("result: " not in out, f"it went on to its end: {out}")
     limit = time.monotonic() + PATIENCE
     while processes(place) and time.monotonic() < limit:
         time.sleep(0.1)
