@@ -7,10 +7,12 @@
  * the memory, and a descriptor for each vector of each peer; from then on it is told who comes and
  * goes. It never says anything itself. Source of the protocol: QEMU, docs/specs/ivshmem-spec.rst.
  *
- * Nobody can stop the server or the others: sockets do not block, and whoever lets messages pile
- * up, speaks, or belongs to another user is disconnected.
+ * Nobody can stop the server or the others. Sockets do not block; who speaks, or belongs to another
+ * user, is disconnected. What waits for one who does not read is of the living alone: the dead are
+ * taken out of it again.
  */
-#define _GNU_SOURCE 1
+#define _GNU_SOURCE       1
+#define _FILE_OFFSET_BITS 64 /* lengths above 2 GiB where a long has 32 bits */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -43,39 +46,42 @@ enum {
     RETRY = 20 /* ms, while the system has no descriptors to send */
 };
 
-/* A peer's vectors. They outlive it in messages that others have not read yet. */
-struct bells {
-    unsigned n_users;
-    int fds[VECTORS_MOST];
-};
-
 /* A message that waits for a peer to read. */
 struct message {
     int64_t value;
-    int fd;              /* -1 = none */
-    struct bells *bells; /* whose one it is, NULL = nobody's */
+    int fd; /* the memory, or a vector of the peer that value names; -1 = none */
 };
 
 struct peer {
     int socket;
     uint16_t id;
-    struct bells *bells;
+    int vectors[VECTORS_MOST];
     struct message *queue; /* what was not sent yet */
     size_t n_queued;
     size_t first; /* of the queue, to be sent next */
     size_t room;  /* in messages */
     bool starved; /* the system would not take its next descriptor */
-    bool gone;    /* to be taken out at the end of the round */
+    bool gone;    /* to be taken out in this round */
+};
+
+/* A name that the server gave, and that is taken away again unless another thing has it then. */
+struct name {
+    const char *path; /* NULL = none was given */
+    dev_t dev;
+    ino_t ino;
 };
 
 struct region {
     const char *path; /* of the socket */
     const char *file; /* of the memory, NULL = it has no name */
+    char lock_path[128];
     uint64_t len;
     int listener;
-    dev_t dev; /* of the socket's name, so that no other one is removed */
-    ino_t ino;
     int memory;
+    struct name socket;
+    struct name lock;
+    struct name made; /* the memory's file, if it was not there */
+    bool filled;      /* the memory's file was there, and empty */
     struct peer **peers;
     size_t n_peers;
     uint32_t next_id;
@@ -93,6 +99,11 @@ static struct {
 static struct region regions[REGIONS_MOST];
 static size_t n_regions;
 static int reserve = -1; /* a descriptor that can be given up */
+static bool running;     /* peers may have the memory */
+
+static struct pollfd *fds;
+static size_t n_fds;
+static size_t fds_room;
 
 /* ---- saying -------------------------------------------------------------------------------- */
 
@@ -119,44 +130,7 @@ static void fail(const char *what, const char *why)
     exit(1);
 }
 
-static void *grow(void *old, size_t n, size_t each)
-{
-    void *memory = realloc(old, n * each);
-    if (memory == NULL) {
-        fail("memory", strerror(errno));
-    }
-    return memory;
-}
-
 /* ---- messages ------------------------------------------------------------------------------ */
-
-static struct bells *bells_make(void)
-{
-    struct bells *bells = grow(NULL, 1, sizeof(*bells));
-    bells->n_users = 1;
-    for (unsigned i = 0; i < settings.n_vectors; i++) {
-        bells->fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-        if (bells->fds[i] < 0) {
-            while (i-- > 0) {
-                (void)close(bells->fds[i]);
-            }
-            free(bells);
-            return NULL;
-        }
-    }
-    return bells;
-}
-
-static void bells_drop(struct bells *bells)
-{
-    if (bells == NULL || --bells->n_users > 0) {
-        return;
-    }
-    for (unsigned i = 0; i < settings.n_vectors; i++) {
-        (void)close(bells->fds[i]);
-    }
-    free(bells);
-}
 
 enum sending {
     SENT,
@@ -221,34 +195,44 @@ static void flush(const struct region *region, struct peer *peer)
             peer->starved = sent == STARVED;
             return;
         }
-        bells_drop(peer->queue[peer->first].bells);
         peer->first++;
     }
     peer->first = 0;
     peer->n_queued = 0;
 }
 
-/* Everything that a peer can ever have to be told: more than that is one who does not read. */
-static size_t most_queued(void)
+/* Makes room for one message more. What was sent goes first: else the queue of one who reads, but
+ * never all, would grow for ever. */
+static bool make_room(struct peer *peer)
 {
-    return 8 + 4 * (settings.most_peers + 1) * (settings.n_vectors + 1);
+    if (peer->n_queued < peer->room) {
+        return true;
+    }
+    if (peer->first > 0) {
+        peer->n_queued -= peer->first;
+        memmove(peer->queue, peer->queue + peer->first, peer->n_queued * sizeof(*peer->queue));
+        peer->first = 0;
+        return true;
+    }
+    size_t room = peer->room == 0 ? 64 : 2 * peer->room;
+    struct message *queue = realloc(peer->queue, room * sizeof(*queue));
+    if (queue == NULL) {
+        return false;
+    }
+    peer->queue = queue;
+    peer->room = room;
+    return true;
 }
 
+/* Whoever cannot be told everything is told nothing more: it would believe what is not so. */
 static void tell(const struct region *region, struct peer *peer, struct message message)
 {
     if (peer->gone) {
         return;
     }
-    if (peer->n_queued - peer->first >= most_queued()) {
-        drop(region, peer, "does not read and is disconnected");
+    if (!make_room(peer)) {
+        drop(region, peer, "is disconnected: no memory for what it has not read");
         return;
-    }
-    if (peer->n_queued == peer->room) {
-        peer->room = peer->room == 0 ? 64 : 2 * peer->room;
-        peer->queue = grow(peer->queue, peer->room, sizeof(*peer->queue));
-    }
-    if (message.bells != NULL) {
-        message.bells->n_users++;
     }
     peer->queue[peer->n_queued] = message;
     peer->n_queued++;
@@ -258,7 +242,33 @@ static void tell(const struct region *region, struct peer *peer, struct message 
 static void tell_of(const struct region *region, struct peer *peer, const struct peer *other)
 {
     for (unsigned i = 0; i < settings.n_vectors; i++) {
-        const struct message message = {other->id, other->bells->fds[i], other->bells};
+        const struct message message = {other->id, other->vectors[i]};
+        tell(region, peer, message);
+    }
+}
+
+/* Takes another one's vectors that were not sent yet out of a peer's queue. The number of them. */
+static unsigned withdraw(struct peer *peer, const struct peer *other)
+{
+    size_t kept = peer->first;
+    for (size_t i = peer->first; i < peer->n_queued; i++) {
+        const struct message message = peer->queue[i];
+        if (message.fd < 0 || message.value != other->id) {
+            peer->queue[kept] = message;
+            kept++;
+        }
+    }
+    unsigned n = (unsigned)(peer->n_queued - kept);
+    peer->n_queued = kept;
+    return n;
+}
+
+/* Tells a peer that another one went, if it was sent any of it. So no more waits for one who does
+ * not read than all vectors of those who are there, and the end of each that it knows. */
+static void tell_end(const struct region *region, struct peer *peer, const struct peer *other)
+{
+    if (withdraw(peer, other) < settings.n_vectors) {
+        const struct message message = {other->id, -1};
         tell(region, peer, message);
     }
 }
@@ -305,9 +315,9 @@ static bool is_welcome(const struct region *region, int socket, struct ucred *wh
 /* The newcomer learns of everybody, and everybody of it; its own vectors come last. */
 static void introduce(struct region *region, struct peer *peer)
 {
-    const struct message version = {VERSION, -1, NULL};
-    const struct message id = {peer->id, -1, NULL};
-    const struct message memory = {-1, region->memory, NULL};
+    const struct message version = {VERSION, -1};
+    const struct message id = {peer->id, -1};
+    const struct message memory = {-1, region->memory};
     tell(region, peer, version);
     tell(region, peer, id);
     tell(region, peer, memory);
@@ -320,35 +330,93 @@ static void introduce(struct region *region, struct peer *peer)
     tell_of(region, peer, peer);
 }
 
-/* The system counts the descriptors on their way from one user: one who does not read them shall not
- * hold many. With the smallest buffer it is 6 messages. */
+/* The system counts the descriptors on their way from one user: one who does not read them shall
+ * not hold many. With the smallest buffer it is 6 messages. */
 static void narrow(int socket)
 {
     const int least = 1;
     (void)setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
 }
 
+static void close_vectors(const int *vectors, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        (void)close(vectors[i]);
+    }
+}
+
+static bool open_vectors(int *vectors)
+{
+    for (unsigned i = 0; i < settings.n_vectors; i++) {
+        vectors[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        if (vectors[i] < 0) {
+            int error = errno;
+            close_vectors(vectors, i);
+            errno = error;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Room to wait for all peers there are, and n more. */
+static bool room_to_wait(size_t n)
+{
+    n += 1 + n_regions;
+    for (size_t i = 0; i < n_regions; i++) {
+        n += regions[i].n_peers;
+    }
+    if (n <= fds_room) {
+        return true;
+    }
+    struct pollfd *more = realloc(fds, n * sizeof(*fds));
+    if (more == NULL) {
+        return false;
+    }
+    fds = more;
+    fds_room = n;
+    return true;
+}
+
+static bool room_for_a_peer(struct region *region)
+{
+    struct peer **peers = realloc(region->peers, (region->n_peers + 1) * sizeof(*peers));
+    if (peers == NULL) {
+        return false;
+    }
+    region->peers = peers;
+    return room_to_wait(1);
+}
+
+/* All that a peer needs, NULL if something is not to be had. */
+static struct peer *peer_make(struct region *region, int socket)
+{
+    struct peer *peer = room_for_a_peer(region) ? calloc(1, sizeof(*peer)) : NULL;
+    if (peer == NULL || !open_vectors(peer->vectors)) {
+        free(peer);
+        return NULL;
+    }
+    peer->socket = socket;
+    peer->id = free_id(region);
+    return peer;
+}
+
 static void enter(struct region *region, int socket, const struct ucred *who)
 {
-    struct bells *bells = region->n_peers < settings.most_peers ? bells_make() : NULL;
-    if (bells == NULL) {
+    bool full = region->n_peers >= settings.most_peers;
+    struct peer *peer = full ? NULL : peer_make(region, socket);
+    if (peer == NULL) {
         say(region, "process %ld is refused: %s", (long)who->pid,
-            region->n_peers < settings.most_peers ? strerror(errno) : "see --peers");
+            full ? "see --peers" : strerror(errno));
         (void)close(socket);
         return;
     }
-    struct peer *peer = grow(NULL, 1, sizeof(*peer));
-    memset(peer, 0, sizeof(*peer));
     narrow(socket);
-    peer->socket = socket;
-    peer->id = free_id(region);
-    peer->bells = bells;
-    introduce(region, peer);
-    region->peers = grow(region->peers, region->n_peers + 1, sizeof(struct peer *));
-    region->peers[region->n_peers] = peer;
-    region->n_peers++;
     say(region, "peer %u connected: process %ld of user %lu", (unsigned)peer->id, (long)who->pid,
         (unsigned long)who->uid);
+    introduce(region, peer);
+    region->peers[region->n_peers] = peer;
+    region->n_peers++;
 }
 
 /* With no descriptor left, one that is kept for this lets the newcomer in and out again: else it
@@ -397,10 +465,7 @@ static void hear(const struct region *region, struct peer *peer)
 
 static void peer_free(struct peer *peer)
 {
-    for (size_t i = peer->first; i < peer->n_queued; i++) {
-        bells_drop(peer->queue[i].bells);
-    }
-    bells_drop(peer->bells);
+    close_vectors(peer->vectors, settings.n_vectors);
     (void)close(peer->socket);
     free(peer->queue);
     free(peer);
@@ -417,9 +482,8 @@ static bool bury_one(struct region *region)
         region->n_peers--;
         memmove(region->peers + i, region->peers + i + 1,
                 (region->n_peers - i) * sizeof(struct peer *));
-        const struct message message = {gone->id, -1, NULL};
         for (size_t k = 0; k < region->n_peers; k++) {
-            tell(region, region->peers[k], message);
+            tell_end(region, region->peers[k], gone);
         }
         peer_free(gone);
         return true;
@@ -427,12 +491,82 @@ static bool bury_one(struct region *region)
     return false;
 }
 
+static void bury(struct region *region)
+{
+    while (bury_one(region)) {
+    }
+}
+
 /* ---- regions ------------------------------------------------------------------------------- */
 
-/* Whether somebody answers behind a socket's name; a name that nobody answers to is stale. */
+static void name_give(struct name *name, const char *path, const struct stat *stat)
+{
+    name->path = path;
+    name->dev = stat->st_dev;
+    name->ino = stat->st_ino;
+}
+
+static bool name_stands(const struct name *name)
+{
+    struct stat stat;
+    return name->path != NULL && lstat(name->path, &stat) == 0 && stat.st_dev == name->dev &&
+           stat.st_ino == name->ino;
+}
+
+static void name_take(const struct name *name)
+{
+    if (name_stands(name)) {
+        (void)unlink(name->path);
+    }
+}
+
+static void fail_lock(const struct region *region)
+{
+    char why[160];
+    (void)snprintf(why, sizeof(why), "the socket's lock is not to be had: %s", strerror(errno));
+    fail(region->lock_path, why);
+}
+
+/* The lock beside the socket, if it has its name still when it is locked: the server that held it
+ * before takes the name away. Closed when the process ends, however that comes. */
+static bool lock_once(struct region *region)
+{
+    struct stat stat;
+    struct name name = {NULL, 0, 0};
+    int fd = open(region->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || fstat(fd, &stat) != 0) {
+        fail_lock(region);
+    }
+    if (!S_ISREG(stat.st_mode) || stat.st_size != 0) {
+        fail(region->lock_path, "is there, and no lock of a server");
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK) {
+            fail(region->path, "another server is there");
+        }
+        fail_lock(region);
+    }
+    name_give(&name, region->lock_path, &stat);
+    if (!name_stands(&name)) {
+        (void)close(fd);
+        return false;
+    }
+    region->lock = name;
+    return true;
+}
+
+static void lock(struct region *region)
+{
+    (void)snprintf(region->lock_path, sizeof(region->lock_path), "%s.lock", region->path);
+    while (!lock_once(region)) {
+    }
+}
+
+/* Whether a program has a socket of that name. It does not notice: a datagram socket connects to no
+ * stream. A server of this program is not met here, because it holds the lock. */
 static bool is_alive(const struct sockaddr_un *address)
 {
-    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (probe < 0) {
         return true;
     }
@@ -453,7 +587,7 @@ static void clear_name(const char *path, const struct sockaddr_un *address)
         fail(path, "is there, and no socket");
     }
     if (is_alive(address)) {
-        fail(path, "another server answers there");
+        fail(path, "another program has this socket");
     }
     (void)unlink(path);
 }
@@ -469,23 +603,32 @@ static void listen_at(struct region *region)
     mode_t mask = umask(settings.n_users > 1 ? 0111 : 0177);
     if (region->listener < 0 ||
         bind(region->listener, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
-        listen(region->listener, 64) != 0 || lstat(region->path, &stat) != 0) {
+        lstat(region->path, &stat) != 0) {
         fail(region->path, strerror(errno));
     }
     (void)umask(mask);
-    region->dev = stat.st_dev;
-    region->ino = stat.st_ino;
+    name_give(&region->socket, region->path, &stat);
+    if (listen(region->listener, 64) != 0) {
+        fail(region->path, strerror(errno));
+    }
 }
 
-/* The memory: a new one, or a file that has the length already, so that data survive the server. */
-static void open_memory(struct region *region)
+static void fail_memory(const struct region *region, int error)
+{
+    fail(region->file == NULL ? "memory" : region->file, strerror(error));
+}
+
+/* A file that has the length already keeps its data, so that they survive the server. */
+static void open_file(struct region *region)
 {
     struct stat stat;
-    int fd = region->file == NULL
-                 ? memfd_create("crossvm-ivshmem", MFD_CLOEXEC | MFD_ALLOW_SEALING)
-                 : open(region->file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = open(region->file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool made = fd >= 0;
+    if (fd < 0 && errno == EEXIST) {
+        fd = open(region->file, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    }
     if (fd < 0 || fstat(fd, &stat) != 0) {
-        fail(region->file == NULL ? "memory" : region->file, strerror(errno));
+        fail_memory(region, errno);
     }
     if (!S_ISREG(stat.st_mode)) {
         fail(region->file, "is there, and no file");
@@ -493,43 +636,80 @@ static void open_memory(struct region *region)
     if (stat.st_size != 0 && (uint64_t)stat.st_size != region->len) {
         fail(region->file, "has another length");
     }
-    /* All of it now: a page that cannot be had later would kill whoever touches it. */
-    int error = posix_fallocate(fd, 0, (off_t)region->len);
-    if (error != 0) {
-        fail(region->file == NULL ? "memory" : region->file, strerror(error));
+    if (made) {
+        name_give(&region->made, region->file, &stat);
     }
-    if (region->file == NULL) {
-        /* Nobody cuts it short under the others. */
-        (void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-    }
+    region->filled = !made && stat.st_size == 0;
     region->memory = fd;
 }
 
-/* Takes the sockets' names away. One that is another's by now stays. */
+/* All of it now: a page that cannot be had later would kill whoever touches it. */
+static void fill(const struct region *region)
+{
+    int error;
+    do {
+        error = posix_fallocate(region->memory, 0, (off_t)region->len);
+    } while (error == EINTR);
+    if (error != 0) {
+        fail_memory(region, error);
+    }
+}
+
+static void open_memory(struct region *region)
+{
+    if (region->file != NULL) {
+        open_file(region);
+        fill(region);
+        return;
+    }
+    region->memory = memfd_create("crossvm-ivshmem", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (region->memory < 0) {
+        fail_memory(region, errno);
+    }
+    fill(region);
+    /* Nobody cuts it short under the others. */
+    (void)fcntl(region->memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+}
+
+static void open_regions(void)
+{
+    if (!room_to_wait(0)) {
+        fail("memory", strerror(errno));
+    }
+    /* The locks first: until all are held nothing is touched that may be another server's. */
+    for (size_t i = 0; i < n_regions; i++) {
+        lock(&regions[i]);
+    }
+    for (size_t i = 0; i < n_regions; i++) {
+        open_memory(&regions[i]);
+    }
+    for (size_t i = 0; i < n_regions; i++) {
+        listen_at(&regions[i]);
+    }
+    running = true;
+}
+
+/* Takes the names away: the lock last, as long as it is held. */
 static void close_regions(void)
 {
-    struct stat stat;
     for (size_t i = 0; i < n_regions; i++) {
         const struct region *region = &regions[i];
-        if (region->ino != 0 && lstat(region->path, &stat) == 0 && stat.st_dev == region->dev &&
-            stat.st_ino == region->ino) {
-            (void)unlink(region->path);
+        name_take(&region->socket);
+        if (!running) {
+            name_take(&region->made);
         }
+        if (!running && region->filled) {
+            (void)ftruncate(region->memory, 0);
+        }
+        name_take(&region->lock);
     }
 }
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-static struct pollfd *fds;
-static size_t n_fds;
-
+/* There is room: a peer does not come in without. */
 static void watch(int fd, short events)
 {
-    static size_t room;
-    if (n_fds == room) {
-        room = room == 0 ? 64 : 2 * room;
-        fds = grow(fds, room, sizeof(*fds));
-    }
     const struct pollfd entry = {fd, events, 0};
     fds[n_fds] = entry;
     n_fds++;
@@ -553,7 +733,8 @@ static int watch_all(int signals)
     return timeout;
 }
 
-/* One region's sockets, which begin at fds[at]. The number of them. */
+/* One region's sockets, which begin at fds[at]. The number of them. The dead are buried before a
+ * newcomer is let in: it may be the same machine again, which wants the place and the id. */
 static size_t serve(struct region *region, size_t at)
 {
     size_t n = region->n_peers; /* newcomers are not in fds yet */
@@ -562,22 +743,15 @@ static size_t serve(struct region *region, size_t at)
             hear(region, region->peers[k]);
         }
     }
+    bury(region);
     if (fds[at].revents != 0) {
         welcome(region);
-    }
-    return 1 + n;
-}
-
-/* Deaths first, so that nobody is told of a newcomer before that of one whose id it took. */
-static void finish_round(struct region *region)
-{
-    while (bury_one(region)) {
     }
     for (size_t k = 0; k < region->n_peers; k++) {
         flush(region, region->peers[k]);
     }
-    while (bury_one(region)) {
-    }
+    bury(region);
+    return 1 + n;
 }
 
 static void run(int signals)
@@ -593,7 +767,6 @@ static void run(int signals)
         size_t at = 1;
         for (size_t i = 0; i < n_regions; i++) {
             at += serve(&regions[i], at);
-            finish_round(&regions[i]);
         }
     }
 }
@@ -771,15 +944,16 @@ int main(int argc, char **argv)
     (void)sigaddset(&ends, SIGINT);
     (void)sigaddset(&ends, SIGTERM);
     (void)sigprocmask(SIG_BLOCK, &ends, NULL);
+    /* A log that nobody reads any more ends nothing. */
+    (void)signal(SIGPIPE, SIG_IGN);
     int signals = signalfd(-1, &ends, SFD_NONBLOCK | SFD_CLOEXEC);
     reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (signals < 0 || reserve < 0) {
         fail("descriptors", strerror(errno));
     }
     raise_limit();
+    open_regions();
     for (size_t i = 0; i < n_regions; i++) {
-        open_memory(&regions[i]);
-        listen_at(&regions[i]);
         say(&regions[i], "%llu bytes, %u vectors%s%s", (unsigned long long)regions[i].len,
             settings.n_vectors, regions[i].file == NULL ? "" : ", ",
             regions[i].file == NULL ? "" : regions[i].file);
