@@ -625,6 +625,34 @@ def a_socket_has_one_server(program, folder):
                 server.wait()
 
 
+def a_lock_without_a_name_holds_nothing(program, folder):
+    """A server that ends takes its lock's name away while the next one has it open already. That one
+    was built to wait before it locks, until there is a file "go"."""
+    path = str(folder / "a")
+
+    def wait_for(name):
+        end = time.monotonic() + LIMIT
+        while not (folder / name).exists():
+            check(time.monotonic() < end, f"no {name}")
+            time.sleep(0.01)
+
+    with Server(program, folder) as server:
+        Client(path).greet()
+        late = pathlib.Path(program).with_name("server_late")
+        process = subprocess.Popen([late, "--quiet", f"{path}={LEN}"], cwd=folder)
+        try:
+            wait_for("waits")
+            equal(server.end()[0], 0, "exit status")
+            (folder / "go").touch()
+            wait_for("a")
+            check((folder / "a.lock").exists(), "it runs without a lock that others see")
+            process.send_signal(signal.SIGTERM)
+            equal(process.wait(timeout=LIMIT), 0, "exit status of the next one")
+        finally:
+            process.kill()
+            process.wait()
+
+
 def a_lock_is_a_servers_own(program, folder):
     """What else has its name stays; where there can be none, the server says so."""
     lock = folder / "a.lock"
@@ -728,7 +756,8 @@ CASES = (everybody_learns_of_everybody, one_who_is_killed_is_missed_by_the_other
          a_log_that_nobody_reads_ends_nothing, a_long_memory_is_long_for_32_bits_too,
          files_are_the_servers_own, a_stale_socket_is_replaced_and_nothing_else,
          a_socket_of_another_program_is_left_alone, a_socket_has_one_server,
-         a_lock_is_a_servers_own, memory_in_a_file_survives_the_server,
+         a_lock_without_a_name_holds_nothing, a_lock_is_a_servers_own,
+         memory_in_a_file_survives_the_server,
          what_a_failed_start_made_is_gone, a_start_that_is_interrupted_goes_on,
          bad_arguments_are_named)
 
@@ -742,6 +771,20 @@ static inline int interrupted(int fd, off_t at, off_t len)
     return n++ == 0 ? EINTR : posix_fallocate(fd, at, len);
 }
 #define posix_fallocate interrupted
+"""
+LATE = """
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+static inline int late(int fd, int how)
+{
+    close(open("waits", O_CREAT | O_WRONLY, 0600));
+    while (access("go", F_OK) != 0) {
+        usleep(1000);
+    }
+    return flock(fd, how);
+}
+#define flock(fd, how) late(fd, how)
 """
 
 
@@ -760,11 +803,12 @@ def main():
     n_failed = 0
     with tempfile.TemporaryDirectory(prefix="crossvm-server-") as name:
         program = str(pathlib.Path(name) / "server")
-        header = pathlib.Path(name) / "interrupted.h"
-        header.write_text(INTERRUPTED, encoding="ascii")
         build(compiler, source, program)
-        build(compiler, source, program + "_interrupted", "-D_GNU_SOURCE=1",
-              "-D_FILE_OFFSET_BITS=64", "-include", header)
+        for kind, text in (("interrupted", INTERRUPTED), ("late", LATE)):
+            header = pathlib.Path(name) / f"{kind}.h"
+            header.write_text(text, encoding="ascii")
+            build(compiler, source, f"{program}_{kind}", "-D_GNU_SOURCE=1",
+                  "-D_FILE_OFFSET_BITS=64", "-include", header)
         if shutil.which("i686-linux-gnu-gcc"):
             build("i686-linux-gnu-gcc", source, program + "32", "-static")
         for case in CASES:
