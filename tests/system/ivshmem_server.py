@@ -626,8 +626,8 @@ def a_socket_has_one_server(program, folder):
 
 
 def a_lock_without_a_name_holds_nothing(program, folder):
-    """A server that ends takes its lock's name away while the next one has it open already. That one
-    was built to wait before it locks, until there is a file "go"."""
+    """A server that ends takes its lock's name away while the next one has it open already. That
+    one was built to wait before it locks, until there is a file "go"."""
     path = str(folder / "a")
 
     def wait_for(name):
