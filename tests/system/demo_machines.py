@@ -107,8 +107,9 @@ def runs_well(place, *arguments):
 
 
 def rang(out):
-    """In both directions rings were sent, and the receiver heard some: so both sides can hear. (A
-    sender hears nothing where the receiver is so quick that it never waits for room.)"""
+    """In both directions rings were sent, and the receiver heard some: so both sides can hear. (At
+    least the first one, which each side sends to the other; a sender hears nothing where the
+    receiver is so quick that it never waits for room.)"""
     for what in ("notifications sent", "  heard by the receiver"):
         check(re.search(rf"^{what} +[1-9]\d* +[1-9]\d*$", out, re.M), out)
 
