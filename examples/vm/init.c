@@ -7,7 +7,6 @@
  *   vfio SLOT                  hands a PCI device to vfio-pci
  *   network DEVICE ADDRESS     gives a network device an IPv4 address, in a net of 256
  *   run PROGRAM [ARGUMENT...]  and waits for its end
- *   start PROGRAM [ARGUMENT...]  and does not wait
  *
  * What it says begins with "guest: ". The last line is "guest: end", or "guest: failed: LINE: WHY".
  */
@@ -114,11 +113,6 @@ static pid_t start(char **words)
     return child;
 }
 
-static bool step_start(char **words)
-{
-    return start(words) > 0;
-}
-
 /* A program that fails is no failure of the machine's: its status is said. */
 static bool step_run(char **words)
 {
@@ -149,8 +143,10 @@ static bool obey(char **words)
         const char *name;
         bool (*step)(char **words);
     } steps[] = {
-        {"load", step_load}, {"vfio", step_vfio},   {"network", step_network},
-        {"run", step_run},   {"start", step_start},
+        {"load", step_load},
+        {"vfio", step_vfio},
+        {"network", step_network},
+        {"run", step_run},
     };
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         if (strcmp(words[0], steps[i].name) == 0 && words[1] != NULL) {

@@ -25,7 +25,7 @@ INCLUDE = TOP / "include"
 QEMU = "qemu-system-x86_64"
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
 SOCKET_LEN = 107  # bytes of a UNIX socket's path
-BOOT_LIMIT = 120  # seconds: guards against hanging
+BOOT_LIMIT = 300  # seconds: guards against hanging
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
 
 
@@ -307,7 +307,7 @@ class Machine:
     """A guest: kernel, file system, devices, and what it says."""
 
     def __init__(self, name, folder, kernel, init, steps, files=(), modules=(), devices=(),
-                 memory=128, model="q35", append="", echo=None):
+                 memory=128, append="", echo=None):
         """steps: lines for init.c. files: path in the guest to a file of the host. modules: of the
         kernel's, loaded first. echo: called with all bytes that the machine says."""
         self.name = name
@@ -327,7 +327,7 @@ class Machine:
         initrd.write_bytes(archive(contents))
         iommu = " intel_iommu=on" if IOMMU[1] in devices else ""
         self.command = [
-            QEMU, "-accel", "tcg", "-machine", model, "-cpu", "max", "-m", str(memory),
+            QEMU, "-accel", "tcg", "-machine", "q35", "-cpu", "max", "-m", str(memory),
             "-display", "none", "-nodefaults", "-serial", "stdio", "-no-reboot", "-kernel",
             str(kernel.image), "-initrd", str(initrd), "-append",
             f"console=ttyS0 quiet panic=-1 no_timer_check{iommu}{append}", *devices]

@@ -127,7 +127,7 @@ def main(name, cases):
         place = Place(source, compiler, pathlib.Path(folder))
         for case in cases:
             try:
-                n_failed += 0 if run(place, case) else 1
+                n_failed += not run(place, case)
             except machines.Missing as missing:
                 print(f"skipped: {missing}")
                 n_skipped += 1
@@ -135,8 +135,6 @@ def main(name, cases):
     if n_failed != 0:
         return 1
     return SKIPPED if n_skipped == len(cases) else 0
-
-
 
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "examples/vm"))

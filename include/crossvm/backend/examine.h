@@ -48,7 +48,7 @@ struct crossvm_examination {
 
 /* The fastest of several rounds: nothing makes loads faster than they are. Each load's address
  * depends on what the last one gave, so that they do not overlap. */
-CROSSVM_INLINE uint64_t crossvm_i_examine_load_ps(const volatile uint32_t *word)
+CROSSVM_INLINE uint64_t crossvm_i_examine_load_ps(const struct crossvm_le32 *word)
 {
     const volatile uint32_t none = 0; /* which the compiler does not know */
     const uint32_t mask = none;
@@ -57,7 +57,7 @@ CROSSVM_INLINE uint64_t crossvm_i_examine_load_ps(const volatile uint32_t *word)
         uint64_t start_ns = crossvm_posix_now();
         uint32_t off = 0;
         for (unsigned i = 0; i < CROSSVM_I_EXAMINE_LOADS; i++) {
-            off = word[off] & mask;
+            off = crossvm_load_relaxed(&word[off]) & mask; /* 0, whatever the word is */
         }
         uint64_t ns = crossvm_posix_now() - start_ns;
         best_ns = ns < best_ns ? ns : best_ns;
@@ -111,7 +111,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mapping_examine(
     struct crossvm_mapping *mapping, enum crossvm_memory asked,
     struct crossvm_examination *examination)
 {
-    volatile uint32_t own = 0;
+    struct crossvm_le32 own = {0};
     __builtin_memset(examination, 0, sizeof(*examination));
     if (mapping->len < CROSSVM_EXAMINE_OFF + sizeof(uint32_t)) {
         return CROSSVM_NO_SPACE;
@@ -120,7 +120,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mapping_examine(
     examination->access = mapping->access;
     examination->misaligned = (uintptr_t)base % CROSSVM_LINE != 0;
     examination->own_ps = crossvm_i_examine_load_ps(&own);
-    examination->load_ps = crossvm_i_examine_load_ps((volatile uint32_t *)(void *)base);
+    examination->load_ps = crossvm_i_examine_load_ps((struct crossvm_le32 *)(void *)base);
     examination->memory =
         crossvm_i_examine_judge(examination->load_ps, examination->own_ps, (uint32_t)asked);
     mapping->memory = examination->memory;

@@ -46,16 +46,6 @@ struct crossvm_ivshmem_pci {
 #define CROSSVM_IVSHMEM_POSITION 8u  /* own id */
 #define CROSSVM_IVSHMEM_DOORBELL 12u /* rings */
 
-/* What is written to ring, little-endian. Both are below 2^16. */
-CROSSVM_INLINE void crossvm_i_ivshmem_doorbell_bytes(unsigned char bytes[4], uint32_t peer,
-                                                     uint32_t vector)
-{
-    bytes[0] = (unsigned char)vector;
-    bytes[1] = (unsigned char)(vector >> 8);
-    bytes[2] = (unsigned char)peer;
-    bytes[3] = (unsigned char)(peer >> 8);
-}
-
 /* ---- the kernel's files -------------------------------------------------------------------- */
 
 #define CROSSVM_I_IVSHMEM_FILE 64u /* room for a file's name below a device's folder */

@@ -4,7 +4,7 @@
  * driver (tools/uio): memory and interrupts, without an IOMMU, and without being root if the files
  * /dev/uioN may be opened.
  *
- * Layer 6, on eventfd.h's wait and ivshmem_pci.h. Roles: whoever may open the files. No shared
+ * Layer 6, on ivshmem_pci.h and notify.h. Roles: whoever may open the files. No shared
  * bytes of its own; registers and memory: ivshmem_pci.h.
  *
  * The driver makes one UIO device for each vector, called "crossvm_ivshmem.K", below the PCI

@@ -124,7 +124,8 @@ CROSSVM_INLINE int crossvm_i_ivshmem_vfio_map(struct crossvm_ivshmem_vfio *vfio,
         return status;
     }
     vfio->registers_off = part.offset;
-    if (pread(vfio->device, id, sizeof(id), (off_t)part.offset + 8) != (ssize_t)sizeof(id)) {
+    if (pread(vfio->device, id, sizeof(id), (off_t)part.offset + CROSSVM_IVSHMEM_POSITION) !=
+        (ssize_t)sizeof(id)) {
         return CROSSVM_SYSTEM;
     }
     vfio->id = id[0] | (uint32_t)id[1] << 8;
@@ -238,6 +239,16 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_vfio_open(struct crossvm_iv
 
 /* ---- notify -------------------------------------------------------------------------------- */
 
+/* What is written to ring, little-endian. Both are below 2^16. */
+CROSSVM_INLINE void crossvm_i_ivshmem_vfio_bytes(unsigned char bytes[4], uint32_t peer,
+                                                 uint32_t vector)
+{
+    bytes[0] = (unsigned char)vector;
+    bytes[1] = (unsigned char)(vector >> 8);
+    bytes[2] = (unsigned char)peer;
+    bytes[3] = (unsigned char)(peer >> 8);
+}
+
 CROSSVM_INLINE int crossvm_i_ivshmem_vfio_signal(void *context, uint32_t peer, uint32_t vector)
 {
     const struct crossvm_ivshmem_vfio *vfio = (const struct crossvm_ivshmem_vfio *)context;
@@ -245,7 +256,7 @@ CROSSVM_INLINE int crossvm_i_ivshmem_vfio_signal(void *context, uint32_t peer, u
     if (peer > 0xffff || vector > 0xffff) {
         return CROSSVM_NOT_FOUND;
     }
-    crossvm_i_ivshmem_doorbell_bytes(bytes, peer, vector);
+    crossvm_i_ivshmem_vfio_bytes(bytes, peer, vector);
     crossvm_system_barrier();
     return pwrite(vfio->device, bytes, sizeof(bytes),
                   (off_t)vfio->registers_off + CROSSVM_IVSHMEM_DOORBELL) == (ssize_t)sizeof(bytes)
