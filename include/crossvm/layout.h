@@ -108,7 +108,8 @@ enum crossvm_kind {
     CROSSVM_KIND_MPSC_RX = 12,           /* its consumer's part, mpsc.h */
     CROSSVM_KIND_POOL = 13,              /* the blocks of a pool, pool.h */
     CROSSVM_KIND_POOL_LENT = 14,         /* what a pool's owner has lent, pool.h */
-    CROSSVM_KIND_POOL_RETURNS = 15       /* what a reader of a pool gave back, pool.h */
+    CROSSVM_KIND_POOL_RETURNS = 15,      /* what a reader of a pool gave back, pool.h */
+    CROSSVM_KIND_PEER = 16               /* one side's life signs, peer.h */
 };
 
 /* The header. */

@@ -144,6 +144,7 @@ struct crossvm_region_owner {
 #define CROSSVM_DOORBELL_MAX     2048u /* vectors of a DOORBELL chunk, at most */
 #define CROSSVM_MPSC_RX_LEN      256u  /* the consumer's part of a ring with several writers */
 #define CROSSVM_MPSC_SLOT_LEN    8u    /* bytes in front of each element there (mpsc.h) */
+#define CROSSVM_PEER_LEN         256u  /* one side's life signs (peer.h) */
 
 CROSSVM_ALWAYS_INLINE bool crossvm_i_is_power_of_two(uint64_t value)
 {
@@ -184,8 +185,8 @@ CROSSVM_INLINE bool crossvm_i_need_one(uint32_t kind, uint64_t len, uint64_t *ne
 {
     bool is_rx = kind == CROSSVM_KIND_SPSC_RX || kind == CROSSVM_KIND_EXCHANGE_RX;
     *need = is_rx ? CROSSVM_SPSC_CONTROL_LEN : CROSSVM_LINE;
-    if (kind == CROSSVM_KIND_MPSC_RX) {
-        *need = CROSSVM_MPSC_RX_LEN;
+    if (kind == CROSSVM_KIND_MPSC_RX || kind == CROSSVM_KIND_PEER) {
+        *need = kind == CROSSVM_KIND_PEER ? CROSSVM_PEER_LEN : CROSSVM_MPSC_RX_LEN;
         return len == 0;
     }
     if (kind == CROSSVM_KIND_BYTES) {
@@ -229,7 +230,7 @@ CROSSVM_INLINE bool crossvm_i_need_n(uint32_t kind, uint32_t n, uint64_t len, ui
         *need = CROSSVM_LINE + (uint64_t)n * CROSSVM_LINE;
         return n <= CROSSVM_DOORBELL_MAX && len == 0;
     }
-    if (kind >= CROSSVM_KIND_POOL_LENT) {
+    if (kind == CROSSVM_KIND_POOL_LENT || kind == CROSSVM_KIND_POOL_RETURNS) {
         *need = CROSSVM_LINE + (uint64_t)n * 4;
         return n <= CROSSVM_ELEMENTS_MAX && len == 0;
     }
@@ -246,7 +247,7 @@ CROSSVM_INLINE int crossvm_chunk_need(uint32_t kind, uint32_t n, uint64_t len, u
 {
     /* Two steps and no switch: Cortex-M0 needs the compiler's library for a table of jumps. */
     *need = CROSSVM_LINE;
-    if (kind == 0 || kind > CROSSVM_KIND_POOL_RETURNS) {
+    if (kind == 0 || kind > CROSSVM_KIND_PEER) {
         return CROSSVM_UNSUPPORTED;
     }
     bool fits = n == 0 ? crossvm_i_need_one(kind, len, need) : crossvm_i_need_n(kind, n, len, need);

@@ -45,8 +45,9 @@ enum crossvm_status {
     CROSSVM_UNKNOWN = -33,      /* the two clocks cannot be compared, or no time was given */
     CROSSVM_UNSUPPORTED = -34,  /* the backend has no such thing */
 
-    /* Stale: the chunk is no longer the one that was opened. */
-    CROSSVM_STALE = -40,
+    /* Stale: what was opened is history. */
+    CROSSVM_STALE = -40, /* the chunk is no longer the one that was opened */
+    CROSSVM_ENDED = -41, /* the peer's life is over, and all that it had committed was taken */
 
     /* The peer's impossible bytes, with a struct crossvm_fault. Sticky on a handle of a snapshot, a
      * broadcast, a queue or a pool until it is opened again; a region is judged anew by each call.
@@ -157,6 +158,7 @@ CROSSVM_INLINE const char *crossvm_status_name(int status)
         {CROSSVM_UNKNOWN, "UNKNOWN"},
         {CROSSVM_UNSUPPORTED, "UNSUPPORTED"},
         {CROSSVM_STALE, "STALE"},
+        {CROSSVM_ENDED, "ENDED"},
         {CROSSVM_CORRUPT, "CORRUPT"},
         {CROSSVM_SYSTEM, "SYSTEM"},
     };

@@ -319,7 +319,7 @@ def check_formulas(report, document, run):
                             eval(places.get("chunks", "0"), names)))
             samples.append((f"crossvm_i_slot_stride({capacity}u * CROSSVM_ENTRY_LEN)", "slot",
                             eval(places.get("slot", "0"), names)))
-    if len(kinds) != 16 or len(places) != 2:
+    if len(kinds) != 17 or len(places) != 2:
         report.wrong("docs/FORMAT.md", "the formulas were not found")
     calls = "\n".join(f'    printf("%llu\\n", (unsigned long long){sample[0]});'
                       for sample in samples)

@@ -237,7 +237,7 @@ static struct outcome judge_kind(const struct damaged *damaged)
         return broken(CROSSVM_RULE_ENTRY_KIND, damaged->off);
     }
     uint32_t kind = entries[damaged->entry].kind;
-    bool known = damaged->value <= CROSSVM_KIND_POOL_RETURNS;
+    bool known = damaged->value <= CROSSVM_KIND_PEER;
     if (known && damaged->value != kind && !fits_too(kind, damaged->value)) {
         return broken(CROSSVM_RULE_ENTRY_GEOMETRY, entry_at(damaged->entry) + ENTRY_N);
     }

@@ -153,6 +153,10 @@ static const struct {
     {CROSSVM_KIND_WAKE, 0, 0, OK, 128},
     {CROSSVM_KIND_WAKE, 1, 0, INVALID, 0},
     {CROSSVM_KIND_WAKE, 0, 1, INVALID, 0},
+    {CROSSVM_KIND_PEER, 0, 0, OK, 256},
+    {CROSSVM_KIND_PEER, 1, 0, INVALID, 0},
+    {CROSSVM_KIND_PEER, 0, 1, INVALID, 0},
+    {CROSSVM_KIND_PEER, 8, 8, INVALID, 0},
 
     /* Vectors: 1 to 2048, a line each. */
     {CROSSVM_KIND_DOORBELL, 0, 0, INVALID, 0},
@@ -165,7 +169,7 @@ static const struct {
 
     /* Kinds of a later library need their line, whatever the rest says. */
     {0, 0, 0, UNSUPPORTED, 128},
-    {16, 0, 0, UNSUPPORTED, 128},
+    {17, 0, 0, UNSUPPORTED, 128},
     {UINT32_MAX, UINT32_MAX, UINT64_MAX, UNSUPPORTED, 128},
 };
 
