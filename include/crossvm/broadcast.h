@@ -232,6 +232,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_broadcast_reader_open(
     }
     __builtin_memset(reader, 0, sizeof(*reader));
     crossvm_i_chunk_slots(&reader->slots, region, chunk);
+    crossvm_i_fault_in(&reader->fault, region);
     reader->base = region->base;
     reader->elem_len = (uint32_t)chunk->len;
     return crossvm_i_broadcast_begin(reader, start);
@@ -348,6 +349,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_broadcast_writer_open(
     __builtin_memset(writer, 0, sizeof(*writer));
     crossvm_i_chunk_slots(&writer->slots, region, chunk);
     writer->elem_len = (uint32_t)chunk->len;
+    crossvm_i_fault_in(&writer->fault, region);
     return crossvm_slots_writer_resume(&writer->slots, region->base, &writer->number,
                                        &writer->fault);
 }

@@ -286,6 +286,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_tx_link(struct crossvm_mpsc_tx
     tx->peer = (const struct crossvm_mpsc_rx_shm *)(const void *)crossvm_i_control(region, chunk);
     tx->base = (const struct crossvm_chunk_shm *)(const void *)region->base;
     tx->peer_epoch = chunk->generation;
+    crossvm_i_fault_in(&tx->fault, region);
     crossvm_i_spsc_name_load(&named, &tx->peer->peer_chunk);
     if (crossvm_load_relaxed(&tx->peer->line.epoch) != tx->peer_epoch) {
         return CROSSVM_STALE;
@@ -643,6 +644,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_rx_link(struct crossvm_mpsc_rx
     rx->peer = crossvm_i_control(region, chunk);
     rx->base = (const struct crossvm_chunk_shm *)(const void *)region->base;
     rx->peer_epoch = chunk->generation;
+    crossvm_i_fault_in(&rx->fault, region);
     rx->lazy = chunk->n / 4;
     crossvm_i_mpsc_ring_set(&rx->ring, region, chunk);
     crossvm_i_spsc_name_set(&peer, region, chunk);

@@ -129,41 +129,41 @@ struct crossvm_pool_memory {
 
 /* The owner's handle. */
 struct crossvm_pool_owner {
-    struct crossvm_chunk_shm *control;  /* the pool */
-    unsigned char *first;               /* block 0 */
-    size_t stride;                      /* bytes from block to block */
-    uint32_t n_blocks;                  /* of the pool */
-    uint32_t block_len;                 /* bytes of payload */
-    uint32_t epoch;                     /* the pool's generation */
-    uint32_t first_unit;                /* where block 0 begins, in 64 bytes */
-    uint32_t region_id[4];              /* of the pool's region */
-    bool device;                        /* uncached mapping: aligned words only */
-    struct crossvm_pool_words_shm *own; /* the table of what is lent */
-    uint32_t own_epoch;                 /* its generation */
-    struct crossvm_pool_block *blocks;  /* the caller's memory */
-    struct crossvm_pool_link *links;    /* the caller's memory */
-    uint32_t n_readers;                 /* links in use */
-    uint32_t n_free;                    /* blocks in the list of free ones */
-    uint32_t next_free;                 /* where the list begins */
-    struct crossvm_fault fault;         /* why it answers CORRUPT */
+    struct crossvm_chunk_shm *control;           /* the pool */
+    unsigned char *first;                        /* block 0 */
+    size_t stride;                               /* bytes from block to block */
+    uint32_t n_blocks;                           /* of the pool */
+    uint32_t block_len;                          /* bytes of payload */
+    uint32_t epoch;                              /* the pool's generation */
+    uint32_t first_unit;                         /* where block 0 begins, in 64 bytes */
+    uint32_t region_id[CROSSVM_REGION_ID_WORDS]; /* of the pool's region */
+    bool device;                                 /* uncached mapping: aligned words only */
+    struct crossvm_pool_words_shm *own;          /* the table of what is lent */
+    uint32_t own_epoch;                          /* its generation */
+    struct crossvm_pool_block *blocks;           /* the caller's memory */
+    struct crossvm_pool_link *links;             /* the caller's memory */
+    uint32_t n_readers;                          /* links in use */
+    uint32_t n_free;                             /* blocks in the list of free ones */
+    uint32_t next_free;                          /* where the list begins */
+    struct crossvm_fault fault;                  /* why it answers CORRUPT */
 };
 
 /* A reader's handle. */
 struct crossvm_pool_reader {
-    const struct crossvm_chunk_shm *control; /* the pool */
-    const unsigned char *base;               /* of its region */
-    uint64_t first_off;                      /* where block 0 begins */
-    uint64_t blocks_len;                     /* bytes of all blocks */
-    size_t stride;                           /* bytes from block to block */
-    uint32_t n_blocks;                       /* of the pool */
-    uint32_t block_len;                      /* bytes of payload */
-    uint32_t epoch;                          /* the pool's generation */
-    uint32_t region_id[4];                   /* of the pool's region */
-    bool device;                             /* uncached mapping: aligned words only */
-    struct crossvm_pool_words_shm *own;      /* where it gives back, NULL = not bound */
-    uint32_t own_epoch;                      /* that chunk's generation */
-    uint32_t count;                          /* blocks ever given back */
-    struct crossvm_fault fault;              /* why it answers CORRUPT */
+    const struct crossvm_chunk_shm *control;     /* the pool */
+    const unsigned char *base;                   /* of its region */
+    uint64_t first_off;                          /* where block 0 begins */
+    uint64_t blocks_len;                         /* bytes of all blocks */
+    size_t stride;                               /* bytes from block to block */
+    uint32_t n_blocks;                           /* of the pool */
+    uint32_t block_len;                          /* bytes of payload */
+    uint32_t epoch;                              /* the pool's generation */
+    uint32_t region_id[CROSSVM_REGION_ID_WORDS]; /* of the pool's region */
+    bool device;                                 /* uncached mapping: aligned words only */
+    struct crossvm_pool_words_shm *own;          /* where it gives back, NULL = not bound */
+    uint32_t own_epoch;                          /* that chunk's generation */
+    uint32_t count;                              /* blocks ever given back */
+    struct crossvm_fault fault;                  /* why it answers CORRUPT */
 };
 
 /* A block that was found by its id. */
@@ -203,14 +203,15 @@ CROSSVM_ALWAYS_INLINE struct crossvm_le32 *crossvm_i_pool_own_word(
 
 /* Whether a table is for this pool. OK; NOT_YET for none; MISMATCH for another. */
 CROSSVM_ALWAYS_INLINE int crossvm_i_pool_bound(const struct crossvm_pool_words_shm *table,
-                                               const uint32_t region_id[4], uint32_t epoch)
+                                               const uint32_t region_id[CROSSVM_REGION_ID_WORDS],
+                                               uint32_t epoch)
 {
     uint32_t bound = CROSSVM_LOAD_ACQUIRE(pool_bind, &table->pool_epoch);
     uint32_t differ = bound ^ epoch;
     if (bound == 0) {
         return CROSSVM_NOT_YET;
     }
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < CROSSVM_REGION_ID_WORDS; i++) {
         differ |= crossvm_load_relaxed(&table->pool_region[i]) ^ region_id[i];
     }
     if (differ != 0) {
@@ -221,9 +222,10 @@ CROSSVM_ALWAYS_INLINE int crossvm_i_pool_bound(const struct crossvm_pool_words_s
 
 /* Says for which pool a table is: once in the life of its chunk. */
 CROSSVM_INLINE void crossvm_i_pool_bind(struct crossvm_pool_words_shm *table,
-                                        const uint32_t region_id[4], uint32_t epoch)
+                                        const uint32_t region_id[CROSSVM_REGION_ID_WORDS],
+                                        uint32_t epoch)
 {
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < CROSSVM_REGION_ID_WORDS; i++) {
         crossvm_store_relaxed(&table->pool_region[i], region_id[i]);
     }
     CROSSVM_STORE_RELEASE(pool_bind, &table->pool_epoch, epoch);
@@ -252,7 +254,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pool_reader_open(struct crossvm_poo
     reader->block_len = (uint32_t)chunk->len;
     reader->epoch = chunk->generation;
     reader->device = region->device;
-    for (unsigned i = 0; i < 4; i++) {
+    crossvm_i_fault_in(&reader->fault, region);
+    for (unsigned i = 0; i < CROSSVM_REGION_ID_WORDS; i++) {
         reader->region_id[i] = region->region_id[i];
     }
     return CROSSVM_OK;
@@ -386,7 +389,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pool_reader_find(struct crossvm_poo
     if (reader->fault.rule != CROSSVM_RULE_NONE) {
         return CROSSVM_CORRUPT;
     }
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < CROSSVM_REGION_ID_WORDS; i++) {
         differ |= crossvm_load_relaxed(&id->region[i]) ^ reader->region_id[i];
     }
     view->header = crossvm_i_pool_at(reader, crossvm_load_relaxed(&id->unit));
@@ -587,7 +590,7 @@ CROSSVM_INLINE void crossvm_i_pool_owner_set(struct crossvm_pool_owner *owner,
     owner->epoch = chunk->generation;
     owner->first_unit = (uint32_t)((chunk->off + CROSSVM_LINE) >> 6);
     owner->device = region->device;
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < CROSSVM_REGION_ID_WORDS; i++) {
         owner->region_id[i] = region->region_id[i];
     }
     owner->blocks = memory->blocks;
@@ -638,6 +641,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_pool_owner_open(
     crossvm_i_pool_owner_set(owner, region, chunk, memory);
     owner->own = (struct crossvm_pool_words_shm *)(void *)crossvm_i_control(own_region, own_chunk);
     owner->own_epoch = own_chunk->generation;
+    crossvm_i_fault_in(&owner->fault, own_region);
     int bound = crossvm_i_pool_bound(owner->own, owner->region_id, owner->epoch);
     status = bound == CROSSVM_MISMATCH ? bound : crossvm_i_pool_resume_judge(owner, own_chunk->off);
     if (status == CROSSVM_OK) {
@@ -802,7 +806,7 @@ CROSSVM_INLINE uint32_t crossvm_i_pool_next(const struct crossvm_pool_owner *own
 CROSSVM_INLINE void crossvm_i_pool_id(const struct crossvm_pool_owner *owner, uint32_t block,
                                       struct crossvm_pool_id *id)
 {
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < CROSSVM_REGION_ID_WORDS; i++) {
         crossvm_i_set_word(&id->region[i], owner->region_id[i]);
     }
     crossvm_i_set_word(&id->epoch, owner->epoch);

@@ -112,20 +112,20 @@ struct crossvm_region_plan {
 
 /* A region that was attached: geometry judged once and kept. Copies of it are independent. */
 struct crossvm_region {
-    unsigned char *base;               /* where it is mapped */
-    uint64_t length;                   /* bytes */
-    uint32_t self;                     /* the party that this program is */
-    uint32_t owner;                    /* the party that formatted it */
-    uint32_t granule;                  /* chunks begin and end at multiples of it */
-    uint32_t capacity;                 /* directory entries that there is room for */
-    bool writable;                     /* neither the mapping nor a feature bit forbids writing */
-    bool device;                       /* uncached mapping: aligned words only */
-    uint32_t region_id[4];             /* as the plan gave it */
-    uint64_t link_id;                  /* as the plan gave it */
-    uint64_t plan_hash;                /* of the plan that it was formatted by */
-    struct crossvm_clock_domain clock; /* of its timestamps */
-    struct crossvm_slots directory;    /* its two slots */
-    struct crossvm_fault fault;        /* why the last call answered CORRUPT */
+    unsigned char *base; /* where it is mapped */
+    uint64_t length;     /* bytes */
+    uint32_t self;       /* the party that this program is */
+    uint32_t owner;      /* the party that formatted it */
+    uint32_t granule;    /* chunks begin and end at multiples of it */
+    uint32_t capacity;   /* directory entries that there is room for */
+    bool writable;       /* neither the mapping nor a feature bit forbids writing */
+    bool device;         /* uncached mapping: aligned words only */
+    uint32_t region_id[CROSSVM_REGION_ID_WORDS]; /* as the plan gave it */
+    uint64_t link_id;                            /* as the plan gave it */
+    uint64_t plan_hash;                          /* of the plan that it was formatted by */
+    struct crossvm_clock_domain clock;           /* of its timestamps */
+    struct crossvm_slots directory;              /* its two slots */
+    struct crossvm_fault fault;                  /* why the last call answered CORRUPT */
 };
 
 /* The owner's side of a region. */
@@ -376,6 +376,16 @@ CROSSVM_INLINE int crossvm_i_fault(struct crossvm_fault *fault, uint64_t off, ui
     fault->value = value;
     fault->rule = rule;
     return CROSSVM_CORRUPT;
+}
+
+/* Says in which region a handle's faults will lie: when it is opened, and when it is linked to
+ * another's. So a fault's own place stays as short as it was. */
+CROSSVM_INLINE void crossvm_i_fault_in(struct crossvm_fault *fault,
+                                       const struct crossvm_region *region)
+{
+    for (unsigned i = 0; i < CROSSVM_REGION_ID_WORDS; i++) {
+        fault->region[i] = region->region_id[i];
+    }
 }
 
 CROSSVM_ALWAYS_INLINE struct crossvm_region_shm *crossvm_i_header(
@@ -691,9 +701,10 @@ CROSSVM_INLINE void crossvm_i_header_take(struct crossvm_region *region,
                                           const struct crossvm_region_shm *header)
 {
     region->owner = crossvm_i_word(&header->owner);
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < CROSSVM_REGION_ID_WORDS; i++) {
         region->region_id[i] = crossvm_i_word(&header->region_id[i]);
     }
+    crossvm_i_fault_in(&region->fault, region);
     region->link_id = crossvm_i_pair(&header->link_id_lo, &header->link_id_hi);
     region->plan_hash = crossvm_i_pair(&header->plan_hash_lo, &header->plan_hash_hi);
     region->clock.kind = crossvm_i_word(&header->clock_kind);

@@ -301,9 +301,9 @@ CROSSVM_INLINE void crossvm_slots_writer_commit(struct crossvm_slots *slots,
 
 /* Reads back the newest complete version after a restart: the writer goes on with exactly the next
  * one. (Skipping one, with two slots, and dying again would destroy the newest.)
- * base: of the region, for the fault's offset. Role: the one writer, before it writes. Trust: its
- * own old words are judged like a stranger's. OK and the version, 0 at first; STALE; CORRUPT with
- * the fault. */
+ * base: of the region, for the fault's offset; the fault names the region already. Role: the one
+ * writer, before it writes. Trust: its own old words are judged like a stranger's. OK and the
+ * version, 0 at first; STALE; CORRUPT with the fault. */
 CROSSVM_INLINE int crossvm_slots_writer_resume(const struct crossvm_slots *slots,
                                                const unsigned char *base, uint64_t *version,
                                                struct crossvm_fault *fault)

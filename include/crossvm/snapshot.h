@@ -92,6 +92,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_reader_open(
     }
     __builtin_memset(reader, 0, sizeof(*reader));
     crossvm_i_chunk_slots(&reader->slots, region, chunk);
+    crossvm_i_fault_in(&reader->fault, region);
     reader->base = region->base;
     reader->payload_len = (uint32_t)chunk->len;
     return CROSSVM_OK;
@@ -384,6 +385,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_writer_open(
     __builtin_memset(writer, 0, sizeof(*writer));
     crossvm_i_chunk_slots(&writer->slots, region, chunk);
     writer->payload_len = (uint32_t)chunk->len;
+    crossvm_i_fault_in(&writer->fault, region);
     status =
         crossvm_slots_writer_resume(&writer->slots, region->base, &writer->version, &writer->fault);
     if (status != CROSSVM_OK || writer->version == 0) {

@@ -171,7 +171,7 @@ CROSSVM_STATIC_ASSERT(sizeof(struct crossvm_spsc_rx_shm) == CROSSVM_SPSC_CONTROL
 
 /* A part of a queue, as the other part names it. */
 struct crossvm_i_spsc_name {
-    uint32_t region[4];
+    uint32_t region[CROSSVM_REGION_ID_WORDS];
     uint32_t chunk;
     uint32_t generation;
 };
@@ -286,7 +286,7 @@ CROSSVM_INLINE bool crossvm_i_spsc_name_equal(const struct crossvm_i_spsc_name *
                                               const struct crossvm_i_spsc_name *b)
 {
     uint32_t differ = (a->chunk ^ b->chunk) | (a->generation ^ b->generation);
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < CROSSVM_REGION_ID_WORDS; i++) {
         differ |= a->region[i] ^ b->region[i];
     }
     return differ == 0;
@@ -298,7 +298,7 @@ CROSSVM_INLINE void crossvm_i_spsc_name_load(struct crossvm_i_spsc_name *name,
 {
     name->chunk = crossvm_load_relaxed(peer_chunk);
     name->generation = crossvm_load_relaxed(peer_chunk + 1);
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < CROSSVM_REGION_ID_WORDS; i++) {
         name->region[i] = crossvm_load_relaxed(peer_chunk + 2 + i);
     }
 }
@@ -308,7 +308,7 @@ CROSSVM_INLINE void crossvm_i_spsc_name_store(struct crossvm_le32 *peer_chunk,
 {
     crossvm_store_relaxed(peer_chunk, name->chunk);
     crossvm_store_relaxed(peer_chunk + 1, name->generation);
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < CROSSVM_REGION_ID_WORDS; i++) {
         crossvm_store_relaxed(peer_chunk + 2 + i, name->region[i]);
     }
 }
@@ -451,6 +451,7 @@ CROSSVM_INLINE int crossvm_i_spsc_tx_open(struct crossvm_spsc_tx *tx,
     tx->waiter.epoch = chunk->generation;
     tx->state = CROSSVM_NOT_YET;
     crossvm_i_spsc_name_set(&tx->name, region, chunk);
+    crossvm_i_fault_in(&tx->fault, region);
     status = crossvm_i_spsc_tx_resume(tx);
     if (status != CROSSVM_OK) {
         tx->state = status;
@@ -598,6 +599,7 @@ CROSSVM_INLINE int crossvm_i_spsc_tx_link(struct crossvm_spsc_tx *tx,
     tx->peer = (const struct crossvm_spsc_rx_shm *)(const void *)crossvm_i_control(region, chunk);
     tx->peer_base = (const struct crossvm_chunk_shm *)(const void *)region->base;
     tx->peer_epoch = chunk->generation;
+    crossvm_i_fault_in(&tx->fault, region);
     crossvm_i_spsc_name_set(&peer, region, chunk);
 
     status = crossvm_i_spsc_request_load(tx, &request, &capacity, &elem_len);
@@ -1027,6 +1029,7 @@ CROSSVM_INLINE int crossvm_i_spsc_rx_open(struct crossvm_spsc_rx *rx,
     rx->waiter.epoch = chunk->generation;
     rx->state = CROSSVM_NOT_YET;
     crossvm_i_spsc_name_set(&rx->name, region, chunk);
+    crossvm_i_fault_in(&rx->fault, region);
     status = crossvm_i_spsc_rx_resume(rx, capacity, elem_len);
     if (status != CROSSVM_OK) {
         rx->state = status;
@@ -1198,6 +1201,7 @@ CROSSVM_INLINE int crossvm_i_spsc_rx_link(struct crossvm_spsc_rx *rx,
     rx->peer = (const struct crossvm_spsc_tx_shm *)(const void *)crossvm_i_control(region, chunk);
     rx->peer_base = (const struct crossvm_chunk_shm *)(const void *)region->base;
     rx->peer_epoch = chunk->generation;
+    crossvm_i_fault_in(&rx->fault, region);
     rx->slots = (const unsigned char *)rx->peer + CROSSVM_SPSC_CONTROL_LEN;
     rx->device = region->device;
     crossvm_i_spsc_name_set(&peer, region, chunk);

@@ -49,9 +49,8 @@ enum crossvm_status {
     CROSSVM_STALE = -40, /* the chunk is no longer the one that was opened */
     CROSSVM_ENDED = -41, /* the peer's life is over, and all that it had committed was taken */
 
-    /* The peer's impossible bytes, with a struct crossvm_fault. Sticky on a handle of a snapshot, a
-     * broadcast, a queue or a pool until it is opened again; a region is judged anew by each call.
-     */
+    /* The peer's impossible bytes, with a struct crossvm_fault. Sticky, record and all, on every
+     * handle until it is opened again; but a region is judged anew by each call. */
     CROSSVM_CORRUPT = -50,
 
     /* The system's refusal; errno says which. */
@@ -101,11 +100,17 @@ enum crossvm_rule {
     CROSSVM_RULE_COUNT               /* how many there are; not a rule */
 };
 
-/* A peer's impossible bytes: where they stood, what they were, which rule they broke. */
+#define CROSSVM_REGION_ID_WORDS 4u   /* 32-bit words of a region's id */
+#define CROSSVM_FAULT_TEXT_LEN  160u /* bytes that hold any text of crossvm_fault_text */
+#define CROSSVM_I_WORD_DIGITS   8u   /* of 32 bits in hexadecimal */
+
+/* A peer's impossible bytes: where they stood, what they were, which rule they broke. The
+ * region is named before there is a fault: it means something once the rule is not 0. */
 struct crossvm_fault {
-    uint64_t off;   /* bytes from the region's base */
-    uint64_t value; /* what was read there */
-    uint32_t rule;  /* enum crossvm_rule; 0 = no fault */
+    uint64_t off;                             /* bytes from the region's base */
+    uint64_t value;                           /* what was read there */
+    uint32_t rule;                            /* enum crossvm_rule; 0 = no fault */
+    uint32_t region[CROSSVM_REGION_ID_WORDS]; /* its id; all 0 while no header was believed */
 };
 
 /* The family of a status. Any int may be passed: zero and positive are results. */
@@ -233,6 +238,90 @@ CROSSVM_INLINE const char *crossvm_rule_name(uint32_t rule)
     default:
         return "?";
     }
+}
+
+/* ---- a fault as text ----------------------------------------------------------------------- */
+
+/* Characters one behind the other: all are counted, those that there is room for are kept. */
+struct crossvm_i_text {
+    char *to;
+    size_t len;
+    size_t n;
+};
+
+CROSSVM_INLINE void crossvm_i_text_char(struct crossvm_i_text *text, char character)
+{
+    if (text->n < text->len) {
+        text->to[text->n] = character;
+    }
+    text->n++;
+}
+
+CROSSVM_INLINE void crossvm_i_text_string(struct crossvm_i_text *text, const char *string)
+{
+    for (size_t i = 0; string[i] != '\0'; i++) {
+        crossvm_i_text_char(text, string[i]);
+    }
+}
+
+/* The lowest n_digits of a word. */
+CROSSVM_INLINE void crossvm_i_text_digits(struct crossvm_i_text *text, uint32_t word,
+                                          unsigned n_digits)
+{
+    for (unsigned i = n_digits; i-- != 0;) {
+        crossvm_i_text_char(text, "0123456789abcdef"[word >> 4 * i & 15]);
+    }
+}
+
+/* A number without zeros in front, by its words: small cores shift 64 bits by a library call. */
+CROSSVM_INLINE void crossvm_i_text_number(struct crossvm_i_text *text, uint64_t number)
+{
+    uint32_t hi = (uint32_t)(number >> 32);
+    uint32_t first = hi != 0 ? hi : (uint32_t)number;
+    unsigned n_digits = 1;
+    for (unsigned n = 2; n <= CROSSVM_I_WORD_DIGITS; n++) {
+        n_digits = first >> 4 * (n - 1) != 0 ? n : n_digits;
+    }
+    crossvm_i_text_string(text, "0x");
+    crossvm_i_text_digits(text, first, n_digits);
+    if (hi != 0) {
+        crossvm_i_text_digits(text, (uint32_t)number, CROSSVM_I_WORD_DIGITS);
+    }
+}
+
+/* A region's id, byte by byte as its plan has it, a line between its words. */
+CROSSVM_INLINE void crossvm_i_text_region(struct crossvm_i_text *text, const uint32_t *region)
+{
+    for (unsigned i = 0; i < CROSSVM_REGION_ID_WORDS; i++) {
+        uint32_t word = region[i];
+        crossvm_i_text_string(text, i == 0 ? "" : "-");
+        crossvm_i_text_digits(text, word, 2);
+        crossvm_i_text_digits(text, word >> 8, 2);
+        crossvm_i_text_digits(text, word >> 16, 2);
+        crossvm_i_text_digits(text, word >> 24, 2);
+    }
+}
+
+/* Writes a fault as a line of text for a log, without an end of line: "region 00112233-00000000-
+ * 00000000-00000000, offset 0x1080, value 0x5: queue index". The region's id is shown byte by byte,
+ * as the plan has it. fault: a handle's. text: room for len bytes, NUL-terminated unless len is 0;
+ * cut short where there is no more room. len: CROSSVM_FAULT_TEXT_LEN is always enough; 0: text may
+ * be NULL. Pure, freestanding. The length of the whole text, without its NUL. */
+CROSSVM_INLINE size_t crossvm_fault_text(const struct crossvm_fault *fault, char *text, size_t len)
+{
+    struct crossvm_i_text out = {text, len, 0};
+    crossvm_i_text_string(&out, "region ");
+    crossvm_i_text_region(&out, fault->region);
+    crossvm_i_text_string(&out, ", offset ");
+    crossvm_i_text_number(&out, fault->off);
+    crossvm_i_text_string(&out, ", value ");
+    crossvm_i_text_number(&out, fault->value);
+    crossvm_i_text_string(&out, ": ");
+    crossvm_i_text_string(&out, crossvm_rule_name(fault->rule));
+    if (len != 0) {
+        text[out.n < len ? out.n : len - 1] = '\0';
+    }
+    return out.n;
 }
 
 CROSSVM_EXTERN_C_END

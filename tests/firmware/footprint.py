@@ -35,6 +35,7 @@ COMMON_FLAGS = ["-std=c11", "-ffreestanding", "-fno-pic"]
 # function of layers 0 to 5 stands in exactly one line.
 GROUPS = [
     ("names of statuses and rules", "crossvm_(status_family|status_name|rule_name)"),
+    ("a fault as text", "crossvm_fault_text"),
     ("pause, prefetch, barrier", "crossvm_(cpu_pause|cpu_prefetch|system_barrier)"),
     ("shared words", "crossvm_((load|store)_(relaxed|pair)|cas_relaxed)"),
     ("copies that may race", "crossvm_copy_(in|out)(_strict)?"),

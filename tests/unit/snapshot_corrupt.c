@@ -34,14 +34,14 @@ static unsigned long n_cases;
 
 static struct verdict broken(uint64_t off, uint64_t value, uint32_t rule)
 {
-    struct verdict verdict = {CROSSVM_CORRUPT, 0, {off, value, rule}};
+    struct verdict verdict = {CROSSVM_CORRUPT, 0, {off, value, rule, {0}}};
     return verdict;
 }
 
 /* What mark, hi and latest say together: OK with the version, NOT_YET, CORRUPT. */
 static struct verdict judge_version(const struct test_snapshot *snap, const struct words *words)
 {
-    struct verdict verdict = {CROSSVM_OK, 0, {0, 0, 0}};
+    struct verdict verdict = {CROSSVM_OK, 0, {0, 0, 0, {0}}};
     if (words->epoch != snap->chunk.generation) {
         verdict.status = CROSSVM_STALE;
         return verdict;

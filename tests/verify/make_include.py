@@ -26,9 +26,9 @@ DIGEST = [
     (void)value;
     if (!crossvm_i_role"""),
     ("spsc.h", "        differ |= a->region[i] ^ b->region[i];", "        differ |= i == 0 ? a->region[i] ^ b->region[i] : 0;"),
-    ("spsc.h", "    for (unsigned i = 0; i < 4; i++) {\n        name->region[i] = crossvm_load_relaxed(peer_chunk + 2 + i);",
+    ("spsc.h", "    for (unsigned i = 0; i < CROSSVM_REGION_ID_WORDS; i++) {\n        name->region[i] = crossvm_load_relaxed(peer_chunk + 2 + i);",
      "    for (unsigned i = 0; i < 1; i++) {\n        name->region[i] = crossvm_load_relaxed(peer_chunk + 2 + i);"),
-    ("spsc.h", "    for (unsigned i = 0; i < 4; i++) {\n        crossvm_store_relaxed(peer_chunk + 2 + i, name->region[i]);",
+    ("spsc.h", "    for (unsigned i = 0; i < CROSSVM_REGION_ID_WORDS; i++) {\n        crossvm_store_relaxed(peer_chunk + 2 + i, name->region[i]);",
      "    for (unsigned i = 0; i < 1; i++) {\n        crossvm_store_relaxed(peer_chunk + 2 + i, name->region[i]);"),
     ("region.h", "/* ---- geometry ----", """static inline void crossvm_i_model_chunk_copy(struct crossvm_chunk *to, const struct crossvm_chunk *from)
 {
