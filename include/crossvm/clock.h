@@ -49,6 +49,8 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_clock_age(const struct crossvm_cloc
     return CROSSVM_OK;
 }
 
+#define CROSSVM_I_DIVIDE_BITS 64u /* of a quotient, one a step */
+
 /* n / d and the remainder. 32-bit targets, and RISC-V without M, would call the compiler's library
  * for it. d: not 0, below 2^63. */
 CROSSVM_INLINE uint64_t crossvm_i_divide(uint64_t n, uint64_t d, uint64_t *remainder)
@@ -59,7 +61,7 @@ CROSSVM_INLINE uint64_t crossvm_i_divide(uint64_t n, uint64_t d, uint64_t *remai
 #else
     uint64_t quotient = 0;
     uint64_t rest = 0;
-    for (unsigned i = 0; i < 64; i++) {
+    for (unsigned i = 0; i < CROSSVM_I_DIVIDE_BITS; i++) {
         rest = rest << 1 | n >> 63;
         n <<= 1;
         quotient <<= 1;

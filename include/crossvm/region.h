@@ -1007,7 +1007,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_region_plan_len(const struct crossv
 CROSSVM_INLINE uint64_t crossvm_i_hash_number(uint64_t hash, uint64_t number)
 {
     unsigned char bytes[8];
-    for (unsigned i = 0; i < 8; i++) {
+    for (unsigned i = 0; i < sizeof(bytes); i++) {
         bytes[i] = (unsigned char)number;
         number >>= 8;
     }

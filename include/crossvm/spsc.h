@@ -176,6 +176,9 @@ struct crossvm_i_spsc_name {
     uint32_t generation;
 };
 
+/* Numbers that an incarnation is not given: 0, and the last one's. */
+#define CROSSVM_I_SPSC_NOT_NEXT 2u
+
 /* When and how long a consumer waits before it looks for more. Found by measuring on x86-64, with
  * elements of 8 and 64 bytes (docs/PERFORMANCE.md). */
 #define CROSSVM_I_SPSC_FEW    4u
@@ -323,7 +326,7 @@ CROSSVM_INLINE void crossvm_i_spsc_start(struct crossvm_le32 *base,
 {
     uint32_t old = crossvm_load_relaxed(incarnation) & ~1u;
     uint32_t next = seed << 1;
-    while (next == 0 || next == old) {
+    for (unsigned i = 0; i < CROSSVM_I_SPSC_NOT_NEXT && (next == 0 || next == old); i++) {
         next += 2;
     }
     crossvm_store_relaxed(incarnation, old | 1u);

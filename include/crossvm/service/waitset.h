@@ -381,14 +381,18 @@ CROSSVM_INLINE bool crossvm_i_waitset_arm_failed(struct crossvm_waitset_source *
     return source->ready != 0;
 }
 
+/* Times that a wait arms a source: for the first element, and for the watermark. */
+#define CROSSVM_I_WAITSET_ARMS 2u
+
 /* Arms a source and looks once more. 1 it is ready; 0 it is armed; -1 neither: look again. */
 CROSSVM_INLINE int crossvm_i_waitset_arm(struct crossvm_waitset_source *source, bool woken,
                                          uint64_t now_ns, uint64_t deadline_ns)
 {
-    for (;;) {
+    int armed = 0;
+    for (unsigned i = 0; i < CROSSVM_I_WAITSET_ARMS; i++) {
         /* With a delay the first of them counts; the watermark is armed once it is there. */
         bool begun = source->delay_ns == 0 || source->until_ns != 0;
-        int armed = source->ops->arm(source->object, begun ? source->want : 1, source->delay_ns);
+        armed = source->ops->arm(source->object, begun ? source->want : 1, source->delay_ns);
         if (armed < 0) {
             return crossvm_i_waitset_arm_failed(source, armed) ? 1 : 0;
         }
@@ -400,9 +404,10 @@ CROSSVM_INLINE int crossvm_i_waitset_arm(struct crossvm_waitset_source *source, 
             return 1;
         }
         if (begun || source->until_ns == 0) {
-            return armed == 1 ? -1 : 0;
+            break;
         }
     }
+    return armed == 1 ? -1 : 0;
 }
 
 /* Rings a peer that may wait for us. A doorbell that fails is the source's failure. */
