@@ -25,6 +25,7 @@
 #include "exchange.h"
 #include "fanin.h"
 #include "mpsc.h"
+#include "peer.h"
 #include "notify.h"
 #include "clock.h"
 #include "service/pipe.h"

@@ -35,6 +35,7 @@ LAYERS = {
     "exchange.h": (3, ["spsc.h"]),
     "fanin.h": (3, ["spsc.h"]),
     "mpsc.h": (3, ["spsc.h"]),
+    "peer.h": (3, []),
     "notify.h": (4, []),
     "clock.h": (4, []),
     "service/pipe.h": (5, []),
