@@ -105,7 +105,7 @@ CROSSVM_INLINE uint64_t crossvm_clock_ns(uint64_t ticks, uint64_t rate)
  * 64 bits, so that it does not matter where each clock began. */
 struct crossvm_clock_offset {
     uint64_t low_ns;      /* peer's time minus own time is at least this */
-    uint64_t width_ns;    /* and at most so much more; UINT64_MAX = not known */
+    uint64_t width_ns;    /* and at most so much more; all bits set = not known */
     uint64_t at_ns;       /* own time for which this holds */
     uint32_t drift_ppb;   /* what may be added on both sides in a second, ns */
     uint32_t n_samples;   /* exchanges that were taken */

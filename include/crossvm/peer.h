@@ -12,17 +12,17 @@
  * Shared bytes (kind PEER, struct crossvm_peer_shm, 256 bytes):
  *
  *   offset  size  writer    name         meaning
- *   0       4     the side  beat         counts the side's steps, runs freely
+ *   0       4     side      beat         counts the side's steps, runs freely
  *   4       4     owner     epoch        the chunk's generation
- *   8       4     the side  incarnation  its life: even, never 0; odd while it starts
- *   12      4     the side  echo         the other's life that it answers, 0 = none
- *   16      4     the side  closed       the life of its own that it has closed
+ *   8       4     side      incarnation  its life: even, never 0; odd while it starts
+ *   12      4     side      echo         the other's life that it answers, 0 = none
+ *   16      4     side      closed       the life of its own that it has closed
  *   20      108   -         reserved_1   zero
- *   128     4     the side  question     asks the other for its time, counted; 0 = none yet
- *   132     4     the side  reply        the other's question that is replied to, 0 = none
- *   136     4     the side  asker        the life that asked it
+ *   128     4     side      question     asks the other for its time, counted; 0 = none yet
+ *   132     4     side      reply        the other's question that is replied to, 0 = none
+ *   136     4     side      asker        the life that asked it
  *   140     4     -         reserved_2   zero
- *   144     8     the side  time_lo      the side's time then, ns, two words
+ *   144     8     side      time_lo      the side's time then, ns, two words
  *   152     104   -         reserved_3   zero
  *
  * What a step does, by the own state and the sign of the peer (empty: the state stays):
