@@ -30,5 +30,7 @@
 #include "clock.h"
 #include "service/pipe.h"
 #include "service/waitset.h"
+#include "service/e2e.h"
+#include "service/mac.h"
 
 #endif

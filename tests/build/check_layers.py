@@ -40,6 +40,8 @@ LAYERS = {
     "clock.h": (4, []),
     "service/pipe.h": (5, []),
     "service/waitset.h": (5, ["service/pipe.h"]),
+    "service/e2e.h": (5, []),
+    "service/mac.h": (5, []),
     "backend/posix.h": (6, []),
     "backend/eventfd.h": (6, ["backend/posix.h"]),
     "backend/futex.h": (6, ["backend/posix.h"]),

@@ -111,6 +111,9 @@ GROUPS = [
     ("pipe: kick", "crossvm_pipe_[tr]x_kick"),
     ("pipe: wait", "crossvm_pipe_[tr]x_wait"),
     ("one wait for all", "crossvm_waitset_.*"),
+    ("end-to-end protection: protect", "crossvm_e2e_tx_.*"),
+    ("end-to-end protection: check", "crossvm_e2e_(rx_.*|crc)"),
+    ("message authentication code", "crossvm_mac_.*"),
 ]
 
 
