@@ -35,7 +35,7 @@
  *   LOST
  *   CLOSED
  *
- *   NONE        no life is to be seen: none yet, one that is starting, one that is known to be over
+ *   NONE        no life is to be seen: none yet, one that is starting, one that has closed
  *   OTHER       a life that this side does not answer
  *   UNANSWERED  the life that this side answers does not answer this one
  *   ALIVE       it does
@@ -114,7 +114,7 @@ enum crossvm_peer_state {
 
 /* What a look at the peer's words shows. */
 enum crossvm_peer_sign {
-    CROSSVM_PEER_SIGN_NONE = 0,       /* no life, or one that is starting or known to be over */
+    CROSSVM_PEER_SIGN_NONE = 0,       /* no life, or one that is starting or has closed */
     CROSSVM_PEER_SIGN_OTHER = 1,      /* a life that this side does not answer */
     CROSSVM_PEER_SIGN_UNANSWERED = 2, /* the one that it answers, which does not answer it */
     CROSSVM_PEER_SIGN_ALIVE = 3,      /* the one that it answers, which answers it */
@@ -166,7 +166,6 @@ struct crossvm_peer {
     uint32_t cause;                        /* why it was lost, enum crossvm_peer_cause */
     uint32_t incarnation;                  /* this life; 0 = not linked yet */
     uint32_t echo;                         /* the peer's life that is answered, 0 = none */
-    uint32_t over;                         /* the peer's life that was lost last, 0 = none */
     uint32_t beat;                         /* own steps */
     uint32_t peer_beat;                    /* the peer's, as seen last */
     bool gone;                             /* the peer's chunk has to be found anew */
@@ -262,7 +261,6 @@ CROSSVM_INLINE void crossvm_i_peer_lose(struct crossvm_peer *peer, uint32_t caus
 {
     peer->state = CROSSVM_PEER_LOST;
     peer->cause = cause;
-    peer->over = peer->echo;
     crossvm_i_peer_forget_times(peer);
     crossvm_i_peer_answer(peer, 0);
 }
@@ -359,8 +357,7 @@ CROSSVM_INLINE bool crossvm_i_peer_is_other(const struct crossvm_peer *peer,
     if (look->incarnation == 0 || look->incarnation == peer->echo) {
         return false;
     }
-    bool over = look->incarnation == peer->over || look->closed == look->incarnation;
-    return peer->echo != 0 || !over;
+    return peer->echo != 0 || look->closed != look->incarnation;
 }
 
 /* The peer has given a sign of life, or cannot be blamed: its silence counts from now. */
@@ -682,10 +679,11 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_peer_hold(struct crossvm_peer *peer
 }
 
 /* Releases what was held for the lost peer to be released; the rest stays held for its next life.
- * owner: of the chunks. Role: the region's owner, behind the loss and before re-establishing.
- * Bounded by the number of holdings. How many were released (one that is gone already is not
- * counted); NOT_YET nobody is lost: suspicion frees nothing; INVALID a chunk of another place or
- * length: it and what stands behind it are still held. */
+ * owner: of the chunks. Role: the region's owner, behind the loss and before re-establishing; the
+ * peer must have stopped writing into them (crossvm_region_owner_release): a life can be over while
+ * its machine runs on. Bounded by the number of holdings. How many were released (one that is gone
+ * already is not counted); NOT_YET nobody is lost: suspicion frees nothing; INVALID a chunk of
+ * another place or length: it and what stands behind it are still held. */
 CROSSVM_INLINE int crossvm_peer_settle(struct crossvm_peer *peer,
                                        struct crossvm_region_owner *owner)
 {

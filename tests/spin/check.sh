@@ -61,7 +61,7 @@ run() (
     expected=$1
     shift
     folder=$(mktemp -d "$work/run-XXXXXX")
-    cp "$source_dir"/tests/spin/*.pml "$source_dir"/tests/spin/*.h "$folder"
+    cp "$source_dir"/tests/spin/*.pml "$source_dir"/tests/spin/*.h "$work/peer_table.h" "$folder"
     cd "$folder" || exit 1
     search "$@"
     states=$(number '^ *\([0-9.e+]*\) states, stored.*')

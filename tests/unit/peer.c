@@ -310,18 +310,34 @@ static void waiting_is_not_held_against_a_peer(void)
     peer_drop(&pair);
 }
 
-/* The backend knows of a death; what the dead one left is not answered any more. */
-static void the_dead_are_not_answered_again(void)
+/* The backend knows of a death. What the dead one left is answered in vain, until its next life. */
+static void the_dead_do_not_come_up_again(void)
 {
     reach(CROSSVM_PEER_UP);
     CHECK_EQ(crossvm_peer_confirm(&pair.sides[0].peer, CROSSVM_PEER_CAUSE_BACKEND),
              CROSSVM_PEER_LOST);
     CHECK_EQ(crossvm_peer_reestablish(&pair.sides[0].peer), CROSSVM_OK);
     for (unsigned i = 0; i < 5; i++) {
-        CHECK_EQ(peer_step(&pair, 0), CROSSVM_PEER_WAITING);
+        CHECK_EQ(peer_step(&pair, 0), CROSSVM_PEER_ANSWERING);
     }
     sign_other();
+    CHECK_EQ(peer_step(&pair, 0), CROSSVM_PEER_LOST);
+    CHECK_EQ(crossvm_peer_reestablish(&pair.sides[0].peer), CROSSVM_OK);
     CHECK_EQ(peer_step(&pair, 0), CROSSVM_PEER_ANSWERING);
+    peer_drop(&pair);
+}
+
+/* It lives, and was away while this side took it for dead, and went on to a life of its own. */
+static void a_death_that_was_none_and_was_not_noticed(void)
+{
+    peer_up(&pair);
+    CHECK_EQ(crossvm_peer_confirm(&pair.sides[0].peer, CROSSVM_PEER_CAUSE_BACKEND),
+             CROSSVM_PEER_LOST);
+    CHECK_EQ(crossvm_peer_reestablish(&pair.sides[0].peer), CROSSVM_OK);
+    CHECK_EQ(peer_step(&pair, 1), CROSSVM_PEER_LOST);
+    CHECK_EQ(pair.sides[1].peer.cause, CROSSVM_PEER_CAUSE_RESTARTED);
+    CHECK_EQ(crossvm_peer_reestablish(&pair.sides[1].peer), CROSSVM_OK);
+    peer_meet(&pair);
     peer_drop(&pair);
 }
 
@@ -648,7 +664,8 @@ int main(void)
     CASE(a_repeated_seed_is_no_repeated_life);
     CASE(a_new_life_has_answered_nobody);
     CASE(waiting_is_not_held_against_a_peer);
-    CASE(the_dead_are_not_answered_again);
+    CASE(the_dead_do_not_come_up_again);
+    CASE(a_death_that_was_none_and_was_not_noticed);
     CASE(what_does_not_fit_is_refused);
     CASE(a_chunk_that_was_made_anew_is_linked_anew);
     CASE(own_words_that_are_gone_are_not_written);
