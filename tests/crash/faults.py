@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The library is broken on purpose, one order of stores at a time, in a copy of its headers; the
+crash images have to show each break.
+
+    python3 faults.py SOURCE_DIR [CC]
+
+A weakened fence is not seen here: single steps of one processor see every store in its order.
+tests/verify is for those.
+"""
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True  # the sources stay as they are
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "build"))
+import common
+
+# What is broken, the program that has to notice, the header, what is replaced by what; each text
+# occurs exactly once.
+FAULTS = [
+    ("the tail is stored before the element", "spsc", "spsc.h", """\
+    unsigned char *slot = crossvm_i_spsc_tx_slot(tx, tx->tail, tx->stride);
+    if (tx->device) {
+        crossvm_copy_out_device(slot, elem, tx->elem_len);
+    } else {
+        crossvm_copy_put(slot, elem, tx->elem_len);
+    }
+    crossvm_i_spsc_tx_publish(tx, 1);
+""", """\
+    unsigned char *slot = crossvm_i_spsc_tx_slot(tx, tx->tail, tx->stride);
+    crossvm_i_spsc_tx_publish(tx, 1);
+    __asm__ volatile("" ::: "memory");
+    if (tx->device) {
+        crossvm_copy_out_device(slot, elem, tx->elem_len);
+    } else {
+        crossvm_copy_put(slot, elem, tx->elem_len);
+    }
+"""),
+    ("a grant is shown before its words", "spsc", "spsc.h", """\
+    crossvm_store_relaxed(&own->status, answer);
+    crossvm_store_relaxed(&own->capacity, capacity);
+    crossvm_store_relaxed(&own->elem_len, elem_len);
+    crossvm_i_spsc_name_store(&own->peer_chunk, &tx->granted_to);
+    CROSSVM_STORE_RELEASE(spsc_grant, &own->grant, request);
+""", """\
+    crossvm_i_spsc_name_store(&own->peer_chunk, &tx->granted_to);
+    CROSSVM_STORE_RELEASE(spsc_grant, &own->grant, request);
+    __asm__ volatile("" ::: "memory");
+    crossvm_store_relaxed(&own->status, answer);
+    crossvm_store_relaxed(&own->capacity, capacity);
+    crossvm_store_relaxed(&own->elem_len, elem_len);
+"""),
+    ("an acceptance is shown before the name of what is accepted", "spsc", "spsc.h", """\
+    crossvm_i_spsc_name_store(&rx->own->peer_chunk, peer);
+    CROSSVM_STORE_RELEASE(spsc_accept, &rx->own->accepted, rx->request);
+""", """\
+    CROSSVM_STORE_RELEASE(spsc_accept, &rx->own->accepted, rx->request);
+    __asm__ volatile("" ::: "memory");
+    crossvm_i_spsc_name_store(&rx->own->peer_chunk, peer);
+"""),
+    ("a slot is not marked while it is written", "snapshot", "slots.h", """\
+    CROSSVM_STORE_RELEASE(slot_begin, &slot->mark, (uint32_t)doubled - 1);
+""", ""),
+    ("the newest version is announced before its mark", "snapshot", "slots.h", """\
+    crossvm_i_slots_complete(slot, version);
+    crossvm_i_slots_announce(slots, version);
+""", """\
+    crossvm_i_slots_announce(slots, version);
+    __asm__ volatile("" ::: "memory");
+    crossvm_i_slots_complete(slot, version);
+"""),
+    ("length and times are stored behind the commit", "snapshot", "snapshot.h", """\
+    crossvm_store_relaxed(&slot->len, len);
+    crossvm_store_pair(&slot->sampled_lo, &slot->sampled_hi, sampled_ns);
+    crossvm_store_pair(&slot->published_lo, &slot->published_hi, published_ns);
+    writer->version++;
+    writer->len = len;
+    writer->pending = NULL;
+    crossvm_slots_writer_commit(&writer->slots, slot, writer->version);
+""", """\
+    writer->version++;
+    writer->len = len;
+    writer->pending = NULL;
+    crossvm_slots_writer_commit(&writer->slots, slot, writer->version);
+    __asm__ volatile("" ::: "memory");
+    crossvm_store_relaxed(&slot->len, len);
+    crossvm_store_pair(&slot->sampled_lo, &slot->sampled_hi, sampled_ns);
+    crossvm_store_pair(&slot->published_lo, &slot->published_hi, published_ns);
+"""),
+    ("a restarted writer skips a version", "snapshot", "slots.h", """\
+    *version = ticket.version;
+    return CROSSVM_OK;
+""", """\
+    *version = ticket.version + 1;
+    return CROSSVM_OK;
+"""),
+    ("an element is complete before it is written", "broadcast", "broadcast.h", """\
+    crossvm_i_slots_copy_out(&writer->slots, crossvm_i_slot_payload(slot), elem, len);
+    crossvm_store_relaxed(&slot->len, len);
+    writer->number++;
+    crossvm_i_slots_complete(slot, writer->number);
+""", """\
+    writer->number++;
+    crossvm_i_slots_complete(slot, writer->number);
+    crossvm_i_slots_announce(&writer->slots, writer->number);
+    crossvm_i_slots_copy_out(&writer->slots, crossvm_i_slot_payload(slot), elem, len);
+    crossvm_store_relaxed(&slot->len, len);
+"""),
+]
+
+
+def broken_headers(source, work, header, old, new):
+    """A copy of the headers with one text replaced."""
+    copy = work / "include"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(source / "include", copy)
+    path = copy / "crossvm" / header
+    text = path.read_text(encoding="utf-8")
+    if text.count(old) != 1:
+        sys.exit(f"faults.py: {header} has {text.count(old)} times, not once:\n{old}")
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    return copy
+
+
+def images(source, work, include, program, compiler):
+    subprocess.run([compiler, "-std=c11", "-O1", "-I", include, "-I", source / "tests",
+                    source / "tests" / "crash" / f"{program}.c", "-o", work / program,
+                    "-Wl,-z,now", "-lpthread"], check=True)
+    return subprocess.run([work / program], capture_output=True, text=True, timeout=600)
+
+
+def main():
+    source = common.source_dir()
+    compiler = sys.argv[2] if len(sys.argv) > 2 else "cc"
+    if (platform.machine(), platform.system()) != ("x86_64", "Linux"):
+        print("skipped: single steps are known of x86-64 Linux only")
+        return 77
+    report = common.Report()
+    with common.work_dir() as name:
+        work = pathlib.Path(name)
+        for what, program, header, old, new in FAULTS:
+            include = broken_headers(source, work, header, old, new)
+            run = images(source, work, include, program, compiler)
+            if run.returncode == 77:
+                print(run.stdout.strip().splitlines()[-1])
+                return 77
+            first = next((line for line in run.stdout.splitlines()
+                          if line.startswith("violation: ")), None)
+            if run.returncode != 1 or first is None:
+                report.wrong(f"{program}, {header}", f"not noticed: {what}")
+            else:
+                print(f"{program}: {what}: {first}")
+    untouched = {p.stem for p in (source / "tests" / "crash").glob("*.c")}
+    for program in sorted(untouched - {fault[1] for fault in FAULTS}):
+        report.wrong(program, "no fault is planted for it")
+    return report.finish(f"{len(FAULTS)} planted faults, each is noticed")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,756 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The queue: every operation of the producer and of the consumer, left at each change. An element's
+ * number is its index, so that whoever pops knows what has to come.
+ */
+#include "crash.h"
+
+#if CRASH_HERE
+
+enum {
+    CAPACITY = 8,
+    ELEM_LEN = 20, /* not its own stride */
+    WANT = 2
+};
+
+static struct {
+    struct queue queue;
+    uint32_t head; /* as published when the operation begins */
+    uint32_t tail;
+    bool full;
+    struct crossvm_spsc_peer dead; /* as the other side knew the one that died, 0 = starting */
+} world;
+
+static const struct queue_options plain = {CROSSVM_WRITE_BACK, false};
+
+static void drop(void)
+{
+    queue_drop(&world.queue);
+}
+
+/* ---- what both sides do -------------------------------------------------------------------- */
+
+static int push(void)
+{
+    unsigned char elem[ELEM_LEN];
+    queue_fill(elem, ELEM_LEN, crossvm_spsc_tx_index(&world.queue.tx));
+    return crossvm_spsc_tx_push(&world.queue.tx, elem);
+}
+
+/* Pushes until nothing more fits: how many did. */
+static uint32_t push_all(void)
+{
+    uint32_t n = 0;
+    int status = push();
+    while (status == CROSSVM_OK && n <= CAPACITY) {
+        n++;
+        status = push();
+    }
+    CHECK_EQ(status, CROSSVM_FULL);
+    return n;
+}
+
+static int pop(void)
+{
+    unsigned char elem[ELEM_LEN];
+    uint32_t index = crossvm_spsc_rx_index(&world.queue.rx);
+    int status = crossvm_spsc_rx_pop(&world.queue.rx, elem);
+    CHECK(status != CROSSVM_OK || queue_is(elem, ELEM_LEN, index));
+    return status;
+}
+
+/* Pops until nothing is left: how many there were. */
+static uint32_t pop_all(void)
+{
+    uint32_t n = 0;
+    int status = pop();
+    while (status == CROSSVM_OK && n <= CAPACITY) {
+        n++;
+        status = pop();
+    }
+    CHECK_EQ(status, CROSSVM_EMPTY);
+    return n;
+}
+
+/* More than two rounds of the ring, through both ends, beginning with whatever is in it. */
+static void goes_on(void)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        uint32_t n_queued = world.queue.tx.tail - world.queue.rx.head;
+        CHECK_EQ(push_all(), CAPACITY - n_queued);
+        CHECK_EQ(pop_all(), CAPACITY);
+    }
+}
+
+static void producer_starts_again(void)
+{
+    if (crossvm_spsc_rx_peer(&world.queue.rx, &world.dead) != CROSSVM_OK) {
+        world.dead.incarnation = 0;
+    }
+    REQUIRE(queue_tx_open(&world.queue, 0) == CROSSVM_OK);
+    REQUIRE(queue_tx_link(&world.queue) == CROSSVM_OK);
+}
+
+static void consumer_starts_again(void)
+{
+    if (crossvm_spsc_tx_peer(&world.queue.tx, &world.dead) != CROSSVM_OK) {
+        world.dead.incarnation = 0;
+    }
+    REQUIRE(queue_rx_open(&world.queue, CAPACITY, ELEM_LEN) == CROSSVM_OK);
+    REQUIRE(queue_rx_link(&world.queue) == CROSSVM_OK);
+}
+
+/* What the other side reads of a start that was finished. */
+static void producer_is_known(void)
+{
+    struct crossvm_spsc_peer peer = {0, 0};
+    CHECK_EQ(crossvm_spsc_rx_peer(&world.queue.rx, &peer), CROSSVM_OK);
+    CHECK_EQ(peer.base, world.queue.tx.tail);
+    CHECK(peer.incarnation != world.dead.incarnation);
+}
+
+static void consumer_is_known(void)
+{
+    struct crossvm_spsc_peer peer = {0, 0};
+    CHECK_EQ(crossvm_spsc_tx_peer(&world.queue.tx, &peer), CROSSVM_OK);
+    CHECK_EQ(peer.base, world.queue.rx.head);
+    CHECK(peer.incarnation != world.dead.incarnation);
+}
+
+/* ---- how it stands when the operation begins ------------------------------------------------ */
+
+/* Wrapping: the index passes 2^32 with the next element, and the ring's end with the one after. */
+static void linked(enum crash_state state)
+{
+    world.full = state == CRASH_FULL;
+    queue_up(&world.queue, CAPACITY, ELEM_LEN, state == CRASH_WRAPPING ? 0xfffffffcu : 5, plain);
+    crash_memory(&world.queue.a.writable);
+    crash_memory(&world.queue.b.writable);
+    if (state == CRASH_FULL) {
+        CHECK_EQ(push_all(), CAPACITY);
+    }
+    for (unsigned i = 0; state == CRASH_WRAPPING && i < 3; i++) {
+        CHECK_EQ(push(), CROSSVM_OK);
+    }
+    for (unsigned i = 0; state == CRASH_WRAPPING && i < 2; i++) {
+        CHECK_EQ(pop(), CROSSVM_OK);
+    }
+    crossvm_spsc_rx_flush(&world.queue.rx);
+    world.head = world.queue.rx.head;
+    world.tail = world.queue.tx.tail;
+}
+
+/* For the consumer: it has all in hand that there is. */
+static void looked_at(enum crash_state state)
+{
+    linked(state);
+    CHECK_EQ(crossvm_spsc_rx_fill(&world.queue.rx), world.tail - world.head);
+}
+
+/* Both have kicked once: the first kick is unconditional. */
+static void both_have_kicked(enum crash_state state)
+{
+    uint64_t again_ns;
+    linked(state);
+    CHECK_EQ(crossvm_spsc_tx_kick(&world.queue.tx, 0, &again_ns), 1);
+    CHECK_EQ(crossvm_spsc_rx_kick(&world.queue.rx), 1);
+}
+
+/* Nothing is there, nobody has armed. */
+static void without_elements(enum crash_state state)
+{
+    both_have_kicked(state);
+    (void)pop_all();
+    world.head = world.queue.rx.head;
+}
+
+static void consumer_is_armed(enum crash_state state)
+{
+    without_elements(state);
+    CHECK_EQ(crossvm_spsc_rx_arm(&world.queue.rx, WANT, 0), 0);
+}
+
+static void producer_is_armed(enum crash_state state)
+{
+    both_have_kicked(state);
+    (void)push_all();
+    world.tail = world.queue.tx.tail;
+    CHECK_EQ(crossvm_spsc_tx_arm(&world.queue.tx, WANT), 0);
+}
+
+/* Room for WANT is missing, nobody has armed. */
+static void without_room(enum crash_state state)
+{
+    both_have_kicked(state);
+    (void)push_all();
+    world.tail = world.queue.tx.tail;
+}
+
+static void consumer_kicks(enum crash_state state)
+{
+    producer_is_armed(state);
+    CHECK_EQ(pop(), CROSSVM_OK);
+    CHECK_EQ(pop(), CROSSVM_OK);
+    crossvm_spsc_rx_flush(&world.queue.rx);
+    world.head = world.queue.rx.head;
+}
+
+static void made(enum crash_state state)
+{
+    (void)state;
+    queue_make(&world.queue, CAPACITY, ELEM_LEN, plain);
+    crash_memory(&world.queue.a.writable);
+    crash_memory(&world.queue.b.writable);
+}
+
+static void asked(enum crash_state state)
+{
+    made(state);
+    CHECK_EQ(queue_rx_open(&world.queue, CAPACITY, ELEM_LEN), CROSSVM_OK);
+}
+
+static void opened(enum crash_state state)
+{
+    asked(state);
+    CHECK_EQ(queue_tx_open(&world.queue, 0), CROSSVM_OK);
+}
+
+static void granted(enum crash_state state)
+{
+    opened(state);
+    CHECK_EQ(queue_tx_link(&world.queue), CROSSVM_NOT_YET);
+}
+
+/* ---- who survives the producer --------------------------------------------------------------- */
+
+static int consumer_reads_on(void)
+{
+    uint32_t n = pop_all();
+    CHECK_EQ(pop_all(), 0);
+    return (int)(n - (world.tail - world.head));
+}
+
+/* The dead one's next incarnation goes on where it stopped; the consumer notices nothing else. */
+static int producer_comes_back(void)
+{
+    producer_starts_again();
+    int outcome = (int)(world.queue.tx.tail - world.tail);
+    producer_is_known();
+    CHECK_EQ(push_all(), CAPACITY - (world.tail - world.head) - (uint32_t)outcome);
+    CHECK_EQ(pop_all(), CAPACITY);
+    goes_on();
+    return outcome;
+}
+
+/* The consumer takes what is there, and only then the producer comes back. */
+static int producer_comes_back_later(void)
+{
+    int outcome = consumer_reads_on();
+    producer_starts_again();
+    CHECK_EQ(world.queue.tx.tail, world.tail + (uint32_t)outcome);
+    producer_is_known();
+    goes_on();
+    return outcome;
+}
+
+static int nobody_is_left(void)
+{
+    producer_starts_again();
+    consumer_starts_again();
+    int outcome = (int)(world.queue.tx.tail - world.tail);
+    producer_starts_again();
+    producer_is_known();
+    CHECK_EQ(pop_all(), world.tail - world.head + (uint32_t)outcome);
+    goes_on();
+    return outcome;
+}
+
+#define SURVIVE_PRODUCER                                                  \
+    {                                                                     \
+        {"the consumer reads on", consumer_reads_on},                     \
+            {"the producer comes back", producer_comes_back},             \
+            {"the producer comes back later", producer_comes_back_later}, \
+            {"both come back", nobody_is_left},                           \
+    }
+
+/* ---- who survives the consumer --------------------------------------------------------------- */
+
+/* The producer fills what is free, then the consumer comes back: it begins with what was not
+ * released, and misses nothing. */
+static int producer_writes_on(void)
+{
+    uint32_t n = push_all();
+    uint32_t released = n - (CAPACITY - (world.tail - world.head));
+    consumer_starts_again();
+    CHECK_EQ(world.queue.rx.head, world.head + released);
+    consumer_is_known();
+    CHECK_EQ(pop_all(), CAPACITY);
+    goes_on();
+    return (int)released;
+}
+
+static int consumer_comes_back(void)
+{
+    consumer_starts_again();
+    consumer_is_known();
+    uint32_t released = world.queue.rx.head - world.head;
+    CHECK_EQ(pop_all(), world.tail - world.head - released);
+    goes_on();
+    return (int)released;
+}
+
+static int both_come_back(void)
+{
+    consumer_starts_again();
+    producer_starts_again();
+    uint32_t released = world.queue.rx.head - world.head;
+    CHECK_EQ(push_all(), CAPACITY - (world.tail - world.head) + released);
+    CHECK_EQ(pop_all(), CAPACITY);
+    goes_on();
+    return (int)released;
+}
+
+#define SURVIVE_CONSUMER                                                                          \
+    {                                                                                             \
+        {"the producer writes on", producer_writes_on},                                           \
+            {"the consumer comes back", consumer_comes_back}, {"both come back", both_come_back}, \
+    }
+
+/* ---- elements -------------------------------------------------------------------------------- */
+
+static int pushes(void)
+{
+    int status = push();
+    return status == (world.full ? CROSSVM_FULL : CROSSVM_OK) ? (int)!world.full : -1;
+}
+
+static int pushes_many(void)
+{
+    unsigned char elems[3 * ELEM_LEN];
+    for (uint32_t i = 0; i < 3; i++) {
+        queue_fill(elems + i * ELEM_LEN, ELEM_LEN, world.tail + i);
+    }
+    int n = crossvm_spsc_tx_push_n(&world.queue.tx, elems, 3);
+    return n == CROSSVM_FULL && world.full ? 0 : n;
+}
+
+/* Three places are filled, two of them committed. */
+static int fills_in_place(void)
+{
+    struct crossvm_spsc_tx_span span = {NULL, NULL, 0, 0, 0};
+    int status = crossvm_spsc_tx_reserve(&world.queue.tx, 3, &span);
+    if (status != CROSSVM_OK) {
+        return status == CROSSVM_FULL && world.full ? 0 : -1;
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        queue_fill(crossvm_spsc_tx_span_at(&span, i), ELEM_LEN, world.tail + i);
+    }
+    return crossvm_spsc_tx_commit(&world.queue.tx, 2) == CROSSVM_OK ? 2 : -1;
+}
+
+/* Pops until places are given back. */
+static int pops(void)
+{
+    int status = CROSSVM_OK;
+    while (status == CROSSVM_OK && world.queue.rx.published == world.head) {
+        status = pop();
+    }
+    return (int)(world.queue.rx.published - world.head);
+}
+
+/* A pop that finds none publishes what was held back. */
+static int pops_one_and_looks(void)
+{
+    CHECK(pop() == CROSSVM_OK || world.head == world.tail);
+    return crossvm_spsc_rx_fill(&world.queue.rx) >= 0 ? (int)(world.head != world.tail) : -1;
+}
+
+static int pops_one_and_flushes(void)
+{
+    CHECK(pop() == CROSSVM_OK || world.head == world.tail);
+    crossvm_spsc_rx_flush(&world.queue.rx);
+    return (int)(world.head != world.tail);
+}
+
+static int pops_many(void)
+{
+    unsigned char elems[3 * ELEM_LEN];
+    int n = crossvm_spsc_rx_pop_n(&world.queue.rx, elems, 3);
+    for (int i = 0; i < n; i++) {
+        if (!queue_is(elems + i * ELEM_LEN, ELEM_LEN, world.head + (uint32_t)i)) {
+            return -1;
+        }
+    }
+    return n == CROSSVM_EMPTY ? 0 : n;
+}
+
+/* Looks at what is there, at most three, and releases all of it but one. */
+static int releases(void)
+{
+    struct crossvm_spsc_rx_span span = {NULL, NULL, 0, 0, 0};
+    uint32_t n = world.tail - world.head < 3 ? world.tail - world.head : 3;
+    int status = crossvm_spsc_rx_peek(&world.queue.rx, n == 0 ? 1 : n, &span);
+    if (n == 0) {
+        return status == CROSSVM_EMPTY ? 0 : -1;
+    }
+    for (uint32_t i = 0; i < n && status == CROSSVM_OK; i++) {
+        if (!queue_is(crossvm_spsc_rx_span_at(&span, i), ELEM_LEN, world.head + i)) {
+            return -1;
+        }
+    }
+    n = n == 1 ? 1 : n - 1;
+    return crossvm_spsc_rx_release(&world.queue.rx, n) == CROSSVM_OK ? (int)n : -1;
+}
+
+/* ---- waking ---------------------------------------------------------------------------------- */
+
+/* Nothing of the elements changes, whoever dies while waking: outcome 0 of pushes and pops. */
+static int producer_kicks(void)
+{
+    uint64_t again_ns;
+    CHECK_EQ(push(), CROSSVM_OK);
+    CHECK_EQ(push(), CROSSVM_OK);
+    return crossvm_spsc_tx_kick(&world.queue.tx, 0, &again_ns) == 1 ? 2 : -1;
+}
+
+static int producer_nudges(void)
+{
+    return crossvm_spsc_tx_nudge(&world.queue.tx) == 1 ? 0 : -1;
+}
+
+static int producer_arms(void)
+{
+    return crossvm_spsc_tx_arm(&world.queue.tx, WANT) == 0 ? 1 : -1;
+}
+
+static int producer_disarms(void)
+{
+    crossvm_spsc_tx_disarm(&world.queue.tx);
+    return 1;
+}
+
+static int consumer_kicks_once(void)
+{
+    return crossvm_spsc_rx_kick(&world.queue.rx) == 1 ? 0 : -1;
+}
+
+static int consumer_nudges(void)
+{
+    return crossvm_spsc_rx_nudge(&world.queue.rx) == 1 ? 0 : -1;
+}
+
+static int consumer_arms(void)
+{
+    return crossvm_spsc_rx_arm(&world.queue.rx, WANT, 1000) == 0 ? 1 : -1;
+}
+
+static int consumer_disarms(void)
+{
+    crossvm_spsc_rx_disarm(&world.queue.rx);
+    return 1;
+}
+
+/* The consumer rings for the second place that it frees, iff the producer has armed. */
+static int consumer_rings(void)
+{
+    CHECK_EQ(pop(), CROSSVM_OK);
+    crossvm_spsc_rx_flush(&world.queue.rx);
+    CHECK_EQ(crossvm_spsc_rx_kick(&world.queue.rx), 0);
+    CHECK_EQ(pop(), CROSSVM_OK);
+    crossvm_spsc_rx_flush(&world.queue.rx);
+    int rings = crossvm_spsc_rx_kick(&world.queue.rx);
+    CHECK_EQ(pop_all(), CAPACITY - 2);
+    return rings;
+}
+
+static int consumer_rings_not(void)
+{
+    return 1 - consumer_rings();
+}
+
+static int producer_rings(void)
+{
+    uint64_t again_ns;
+    CHECK_EQ(push(), CROSSVM_OK);
+    CHECK_EQ(crossvm_spsc_tx_kick(&world.queue.tx, 0, &again_ns), 0);
+    CHECK_EQ(again_ns, 0);
+    CHECK_EQ(push(), CROSSVM_OK);
+    int rings = crossvm_spsc_tx_kick(&world.queue.tx, 0, &again_ns);
+    CHECK_EQ(push_all(), CAPACITY - 2);
+    return rings;
+}
+
+static int producer_rings_not(void)
+{
+    return 1 - producer_rings();
+}
+
+/* One that comes back is awake: it is not rung before it arms, and then it is. */
+static int armed_producer_comes_back(void)
+{
+    producer_starts_again();
+    CHECK_EQ(crossvm_spsc_tx_index(&world.queue.tx), world.tail);
+    CHECK_EQ(pop(), CROSSVM_OK);
+    crossvm_spsc_rx_flush(&world.queue.rx);
+    CHECK_EQ(crossvm_spsc_rx_kick(&world.queue.rx), 0);
+    CHECK_EQ(push_all(), 1);
+    CHECK_EQ(crossvm_spsc_tx_arm(&world.queue.tx, 1), 0);
+    CHECK_EQ(pop(), CROSSVM_OK);
+    crossvm_spsc_rx_flush(&world.queue.rx);
+    CHECK_EQ(crossvm_spsc_rx_kick(&world.queue.rx), 1);
+    goes_on();
+    return CRASH_UNSEEN;
+}
+
+static int armed_consumer_comes_back(void)
+{
+    uint64_t again_ns;
+    consumer_starts_again();
+    CHECK_EQ(crossvm_spsc_rx_index(&world.queue.rx), world.head);
+    CHECK_EQ(push_all(), CAPACITY);
+    CHECK_EQ(crossvm_spsc_tx_kick(&world.queue.tx, 0, &again_ns), 0);
+    CHECK_EQ(pop_all(), CAPACITY);
+    CHECK_EQ(crossvm_spsc_rx_arm(&world.queue.rx, 1, 0), 0);
+    CHECK_EQ(push(), CROSSVM_OK);
+    CHECK_EQ(crossvm_spsc_tx_kick(&world.queue.tx, 0, &again_ns), 1);
+    goes_on();
+    return CRASH_UNSEEN;
+}
+
+/* ---- coming up -------------------------------------------------------------------------------- */
+
+static int producer_opens_again(void)
+{
+    return queue_tx_open(&world.queue, 0) == CROSSVM_OK && queue_tx_link(&world.queue) == CROSSVM_OK
+               ? 0
+               : -1;
+}
+
+static int consumer_opens_again(void)
+{
+    return queue_rx_open(&world.queue, CAPACITY, ELEM_LEN) == CROSSVM_OK &&
+                   queue_rx_link(&world.queue) == CROSSVM_OK
+               ? 0
+               : -1;
+}
+
+static int producer_opens(void)
+{
+    return queue_tx_open(&world.queue, 0) == CROSSVM_OK ? 0 : -1;
+}
+
+static int producer_grants(void)
+{
+    return queue_tx_link(&world.queue) == CROSSVM_NOT_YET ? 1 : -1;
+}
+
+static int consumer_opens(void)
+{
+    return queue_rx_open(&world.queue, CAPACITY, ELEM_LEN) == CROSSVM_OK ? 1 : -1;
+}
+
+static int consumer_accepts(void)
+{
+    return queue_rx_link(&world.queue) == CROSSVM_OK ? 1 : -1;
+}
+
+/* Another geometry, which the memory holds, too. */
+static int consumer_asks_again(void)
+{
+    return crossvm_spsc_rx_ask(&world.queue.rx, CAPACITY / 2, ELEM_LEN * 2) == CROSSVM_OK ? 1 : -1;
+}
+
+/* From here on the queue has to come up whatever was left, and to be one as asked for. */
+static void comes_up(void)
+{
+    int status_tx = CROSSVM_NOT_YET;
+    int status_rx = CROSSVM_NOT_YET;
+    for (unsigned i = 0; i < 3 && (status_tx != CROSSVM_OK || status_rx != CROSSVM_OK); i++) {
+        status_tx = queue_tx_link(&world.queue);
+        CHECK(status_tx == CROSSVM_OK || status_tx == CROSSVM_NOT_YET);
+        status_rx = queue_rx_link(&world.queue);
+        CHECK(status_rx == CROSSVM_OK || status_rx == CROSSVM_NOT_YET);
+    }
+    CHECK_EQ(status_tx, CROSSVM_OK);
+    CHECK_EQ(status_rx, CROSSVM_OK);
+    CHECK_EQ(world.queue.tx.capacity, CAPACITY);
+    CHECK_EQ(world.queue.tx.elem_len, ELEM_LEN);
+    CHECK_EQ(world.queue.rx.capacity, CAPACITY);
+    if (check_n_failed == 0) {
+        goes_on();
+    }
+}
+
+/* The consumer, which is there, finds a whole grant or none. */
+static int consumer_sees_a_grant(void)
+{
+    int status = queue_rx_link(&world.queue);
+    CHECK(status == CROSSVM_OK || status == CROSSVM_NOT_YET);
+    REQUIRE(queue_tx_open(&world.queue, 0) == CROSSVM_OK);
+    comes_up();
+    return status == CROSSVM_OK;
+}
+
+static int granting_producer_comes_back(void)
+{
+    REQUIRE(queue_tx_open(&world.queue, 0) == CROSSVM_OK);
+    comes_up();
+    return CRASH_UNSEEN;
+}
+
+/* The producer, which is there, finds a whole request or none. */
+static int producer_sees_a_request(void)
+{
+    world.queue.seed++;
+    REQUIRE(queue_tx_open(&world.queue, 0) == CROSSVM_OK);
+    CHECK_EQ(queue_tx_link(&world.queue), CROSSVM_NOT_YET);
+    bool seen = world.queue.tx.answered != 0;
+    CHECK(!seen || world.queue.tx.capacity == CAPACITY);
+    REQUIRE(queue_rx_open(&world.queue, CAPACITY, ELEM_LEN) == CROSSVM_OK);
+    comes_up();
+    return seen;
+}
+
+static int asking_consumer_comes_back(void)
+{
+    world.queue.seed++;
+    REQUIRE(queue_rx_open(&world.queue, CAPACITY, ELEM_LEN) == CROSSVM_OK);
+    REQUIRE(queue_tx_open(&world.queue, 0) == CROSSVM_OK);
+    comes_up();
+    return CRASH_UNSEEN;
+}
+
+/* The producer sees that it was accepted, or not yet. */
+static int producer_is_accepted(void)
+{
+    int status = queue_tx_link(&world.queue);
+    CHECK(status == CROSSVM_OK || status == CROSSVM_NOT_YET);
+    if (status == CROSSVM_OK) {
+        CHECK_EQ(push_all(), CAPACITY);
+    }
+    REQUIRE(queue_rx_open(&world.queue, CAPACITY, ELEM_LEN) == CROSSVM_OK);
+    comes_up();
+    return status == CROSSVM_OK;
+}
+
+static int accepting_consumer_comes_back(void)
+{
+    REQUIRE(queue_rx_open(&world.queue, CAPACITY, ELEM_LEN) == CROSSVM_OK);
+    comes_up();
+    return CRASH_UNSEEN;
+}
+
+/* The producer answers the old request or the new one, never a mixture. */
+static int producer_sees_the_new_request(void)
+{
+    CHECK_EQ(queue_tx_link(&world.queue), CROSSVM_NOT_YET);
+    bool seen = world.queue.tx.capacity == CAPACITY / 2;
+    CHECK_EQ(world.queue.tx.capacity, seen ? CAPACITY / 2 : CAPACITY);
+    CHECK_EQ(world.queue.tx.elem_len, seen ? ELEM_LEN * 2 : ELEM_LEN);
+    REQUIRE(queue_rx_open(&world.queue, CAPACITY, ELEM_LEN) == CROSSVM_OK);
+    comes_up();
+    return seen;
+}
+
+/* ---- all of them ------------------------------------------------------------------------------ */
+
+static const struct crash_operation operations[] = {
+    {"crossvm_spsc_tx_open",
+     CRASH_EMPTY,
+     asked,
+     producer_opens,
+     {{"the consumer sees a grant", consumer_sees_a_grant},
+      {"the producer comes back", granting_producer_comes_back}},
+     false},
+    {"crossvm_spsc_tx_link",
+     CRASH_EMPTY,
+     opened,
+     producer_grants,
+     {{"the consumer sees a grant", consumer_sees_a_grant},
+      {"the producer comes back", granting_producer_comes_back}},
+     false},
+    {"crossvm_spsc_tx_open crossvm_spsc_tx_link", CRASH_EACH, linked, producer_opens_again,
+     SURVIVE_PRODUCER, false},
+    {"crossvm_spsc_tx_push", CRASH_EACH, linked, pushes, SURVIVE_PRODUCER, false},
+    {"crossvm_spsc_tx_push_n", CRASH_EACH, linked, pushes_many, SURVIVE_PRODUCER, false},
+    {"crossvm_spsc_tx_reserve crossvm_spsc_tx_commit", CRASH_EACH, linked, fills_in_place,
+     SURVIVE_PRODUCER, false},
+    {"crossvm_spsc_tx_kick", CRASH_EACH, consumer_is_armed, producer_kicks, SURVIVE_PRODUCER, true},
+    {"crossvm_spsc_tx_nudge", CRASH_EACH, consumer_is_armed, producer_nudges, SURVIVE_PRODUCER,
+     false},
+    {"crossvm_spsc_tx_arm",
+     CRASH_FULL | CRASH_WRAPPING,
+     without_room,
+     producer_arms,
+     {{"the consumer rings", consumer_rings},
+      {"the producer comes back", armed_producer_comes_back}},
+     false},
+    {"crossvm_spsc_tx_disarm",
+     CRASH_FULL | CRASH_WRAPPING,
+     producer_is_armed,
+     producer_disarms,
+     {{"the consumer rings no more", consumer_rings_not},
+      {"the producer comes back", armed_producer_comes_back}},
+     false},
+    {"crossvm_spsc_rx_open",
+     CRASH_EMPTY,
+     made,
+     consumer_opens,
+     {{"the producer sees a request", producer_sees_a_request},
+      {"the consumer comes back", asking_consumer_comes_back}},
+     false},
+    {"crossvm_spsc_rx_ask",
+     CRASH_EMPTY,
+     granted,
+     consumer_asks_again,
+     {{"the producer sees the new request", producer_sees_the_new_request},
+      {"the consumer comes back", accepting_consumer_comes_back}},
+     false},
+    {"crossvm_spsc_rx_link",
+     CRASH_EMPTY,
+     granted,
+     consumer_accepts,
+     {{"the producer sees the acceptance", producer_is_accepted},
+      {"the consumer comes back", accepting_consumer_comes_back}},
+     false},
+    {"crossvm_spsc_rx_open crossvm_spsc_rx_link", CRASH_EACH, linked, consumer_opens_again,
+     SURVIVE_CONSUMER, false},
+    {"crossvm_spsc_rx_pop", CRASH_EACH, linked, pops, SURVIVE_CONSUMER, false},
+    {"crossvm_spsc_rx_pop crossvm_spsc_rx_fill", CRASH_EACH, looked_at, pops_one_and_looks,
+     SURVIVE_CONSUMER, false},
+    {"crossvm_spsc_rx_pop crossvm_spsc_rx_flush", CRASH_EACH, looked_at, pops_one_and_flushes,
+     SURVIVE_CONSUMER, false},
+    {"crossvm_spsc_rx_pop_n", CRASH_EACH, linked, pops_many, SURVIVE_CONSUMER, false},
+    {"crossvm_spsc_rx_peek crossvm_spsc_rx_release", CRASH_EACH, linked, releases, SURVIVE_CONSUMER,
+     false},
+    {"crossvm_spsc_rx_kick", CRASH_EACH, consumer_kicks, consumer_kicks_once, SURVIVE_CONSUMER,
+     false},
+    {"crossvm_spsc_rx_nudge", CRASH_EACH, producer_is_armed, consumer_nudges, SURVIVE_CONSUMER,
+     false},
+    {"crossvm_spsc_rx_arm",
+     CRASH_EACH,
+     without_elements,
+     consumer_arms,
+     {{"the producer rings", producer_rings},
+      {"the consumer comes back", armed_consumer_comes_back}},
+     false},
+    {"crossvm_spsc_rx_disarm",
+     CRASH_EACH,
+     consumer_is_armed,
+     consumer_disarms,
+     {{"the producer rings no more", producer_rings_not},
+      {"the consumer comes back", armed_consumer_comes_back}},
+     false},
+};
+
+int main(void)
+{
+    return crash_main(operations, sizeof(operations) / sizeof(operations[0]), &world, sizeof(world),
+                      drop);
+}
+
+#else
+
+CRASH_NOT_HERE
+
+#endif
