@@ -108,6 +108,62 @@ FAULTS = [
     crossvm_i_slots_copy_out(&writer->slots, crossvm_i_slot_payload(slot), elem, len);
     crossvm_store_relaxed(&slot->len, len);
 """),
+    ("an element is handed back before its answer", "exchange", "exchange.h", """\
+    crossvm_i_spsc_put_run(rx->device, rx->replies + at, (const unsigned char *)answer, 1,
+                           queue->elem_len, queue->stride);
+    crossvm_i_exchange_rx_hand_back(rx, 1);
+""", """\
+    crossvm_i_exchange_rx_hand_back(rx, 1);
+    crossvm_i_spsc_put_run(rx->device, rx->replies + at, (const unsigned char *)answer, 1,
+                           queue->elem_len, queue->stride);
+"""),
+    ("an exchange's element is published before it is written", "exchange", "exchange.h", """\
+    crossvm_i_spsc_put_run(queue->device, crossvm_i_spsc_tx_slot(queue, queue->tail, queue->stride),
+                           (const unsigned char *)elem, 1, queue->elem_len, queue->stride);
+    crossvm_i_spsc_tx_publish(queue, 1);
+""", """\
+    crossvm_i_spsc_tx_publish(queue, 1);
+    __asm__ volatile("" ::: "memory");
+    crossvm_i_spsc_put_run(queue->device,
+                           crossvm_i_spsc_tx_slot(queue, queue->tail - 1, queue->stride),
+                           (const unsigned char *)elem, 1, queue->elem_len, queue->stride);
+"""),
+    ("a claim is committed before its element", "mpsc", "mpsc.h", """\
+    crossvm_copy_put(place, elem, tx->ring.elem_len);
+    return crossvm_mpsc_tx_commit(tx);
+""", """\
+    status = crossvm_mpsc_tx_commit(tx);
+    crossvm_copy_put(place, elem, tx->ring.elem_len);
+    return status;
+"""),
+    ("a restarted writer leaves its predecessor's claim", "mpsc", "mpsc.h", """\
+    (void)crossvm_i_mpsc_bury(&tx->ring, writer);
+    return CROSSVM_OK;
+""", """\
+    return CROSSVM_OK;
+"""),
+    ("a block is shown before it is in the table", "pool", "pool.h", """\
+    crossvm_store_relaxed(crossvm_i_pool_own_word(owner->own, block), readers);
+    crossvm_store_relaxed(&shm->len, len);
+    CROSSVM_STORE_RELEASE(pool_publish, &shm->generation, ours->generation);
+""", """\
+    CROSSVM_STORE_RELEASE(pool_publish, &shm->generation, ours->generation);
+    __asm__ volatile("" ::: "memory");
+    crossvm_store_relaxed(crossvm_i_pool_own_word(owner->own, block), readers);
+    crossvm_store_relaxed(&shm->len, len);
+"""),
+    ("a loan without content stays in the table", "pool", "pool.h", """\
+        ours->lent = 0;
+        crossvm_store_relaxed(crossvm_i_pool_own_word(owner->own, i), 0);
+        crossvm_i_pool_retire(owner, i);
+""", """\
+        ours->lent = 0;
+        crossvm_i_pool_retire(owner, i);
+"""),
+    ("a restarted reader does not say so", "pool", "pool.h", """\
+        /* A death between a word and its count: the owner looks once more. */
+        crossvm_i_pool_counted(reader);
+""", ""),
 ]
 
 
