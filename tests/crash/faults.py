@@ -9,6 +9,7 @@ tests/verify is for those.
 """
 import pathlib
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -164,6 +165,96 @@ FAULTS = [
         /* A death between a word and its count: the owner looks once more. */
         crossvm_i_pool_counted(reader);
 """, ""),
+    ("a chunk is cleared before the directory says so", "region", "region.h", """\
+    crossvm_i_directory_publish(owner);
+    crossvm_i_wipe(&owner->region, ours->off, ours->length);
+    crossvm_i_chunk_start(&owner->region, ours);
+""", """\
+    crossvm_i_wipe(&owner->region, ours->off, ours->length);
+    crossvm_i_chunk_start(&owner->region, ours);
+    crossvm_i_directory_publish(owner);
+"""),
+    ("a chunk is in the directory before it is cleared", "region", "region.h", """\
+    crossvm_i_wipe(&owner->region, made.off, made.length);
+    crossvm_i_chunk_start(&owner->region, &made);
+    for (uint32_t i = owner->n_chunks; i > index; i--) {
+        owner->table[i] = owner->table[i - 1];
+    }
+    owner->table[index] = made;
+    owner->n_chunks++;
+    crossvm_i_directory_publish(owner);
+""", """\
+    for (uint32_t i = owner->n_chunks; i > index; i--) {
+        owner->table[i] = owner->table[i - 1];
+    }
+    owner->table[index] = made;
+    owner->n_chunks++;
+    crossvm_i_directory_publish(owner);
+    crossvm_i_wipe(&owner->region, made.off, made.length);
+    crossvm_i_chunk_start(&owner->region, &made);
+"""),
+    ("a chunk starts before it is cleared", "region", "region.h", """\
+            crossvm_i_wipe(region, chunk->off, chunk->length);
+            crossvm_i_chunk_start(region, chunk);
+""", """\
+            crossvm_i_chunk_start(region, chunk);
+            crossvm_i_wipe(region, chunk->off, chunk->length);
+            crossvm_i_chunk_start(region, chunk);
+"""),
+    ("a released chunk's epoch goes before its entry", "region", "region.h", """\
+    crossvm_i_directory_publish(owner);
+    crossvm_i_wipe_epochs(&owner->region, gone.off, CROSSVM_LINE);
+""", """\
+    crossvm_i_wipe_epochs(&owner->region, gone.off, CROSSVM_LINE);
+    crossvm_i_directory_publish(owner);
+"""),
+    ("the magic is stored before the header", "region", "region.h", """\
+    size_t skip = sizeof(header.magic);
+    crossvm_i_slots_copy_out(&region->directory, (unsigned char *)shm + skip,
+                             (unsigned char *)&header + skip, sizeof(header) - skip);
+    CROSSVM_STORE_RELEASE(region_magic, &shm->magic, CROSSVM_MAGIC);
+""", """\
+    size_t skip = sizeof(header.magic);
+    CROSSVM_STORE_RELEASE(region_magic, &shm->magic, CROSSVM_MAGIC);
+    crossvm_i_slots_copy_out(&region->directory, (unsigned char *)shm + skip,
+                             (unsigned char *)&header + skip, sizeof(header) - skip);
+"""),
+    ("the generation counter begins anew", "region", "region.h", """\
+    owner->generation = crossvm_load_relaxed(crossvm_i_counter(region));
+
+""", """\
+    owner->generation = 0;
+
+"""),
+    ("a waiter says that it waits before it says for what", "wake", "wake.h", """\
+    crossvm_store_relaxed(&line->event, event);
+    crossvm_store_pair(&line->delay_lo, &line->delay_hi, delay_ns);
+    crossvm_store_relaxed(&line->mode, CROSSVM_WAKE_EVENT);
+""", """\
+    crossvm_store_relaxed(&line->mode, CROSSVM_WAKE_EVENT);
+    __asm__ volatile("" ::: "memory");
+    crossvm_store_relaxed(&line->event, event);
+    crossvm_store_pair(&line->delay_lo, &line->delay_hi, delay_ns);
+"""),
+    ("a byte is written that was not to be", "bytes", "bytes.h", """\
+        crossvm_copy_out(writer->data + (size_t)off, src, len);
+""", """\
+        crossvm_copy_out(writer->data + (size_t)off - 1, src, len + 1);
+"""),
+    ("an input that is taken out keeps what it held back", "services", "fanin.h", """\
+    crossvm_i_fanin_flush(input->queue);
+    if (fanin->turn == place) {
+""", """\
+    if (fanin->turn == place) {
+"""),
+    ("a wait arms before it has published what it held back", "services", "spsc.h", """\
+    crossvm_spsc_rx_flush(rx);
+    uint32_t known = rx->tail - rx->head;
+    if (known < want) {
+""", """\
+    uint32_t known = rx->tail - rx->head;
+    if (known < want) {
+"""),
 ]
 
 
@@ -202,14 +293,13 @@ def main():
             if run.returncode == 77:
                 print(run.stdout.strip().splitlines()[-1])
                 return 77
-            first = next((line for line in run.stdout.splitlines()
-                          if line.startswith("violation: ")), None)
-            if run.returncode != 1 or first is None:
+            where = re.search(r"^violation: (.*)\n  at (.*)$", run.stdout, re.M)
+            if run.returncode != 1 or not where:
                 report.wrong(f"{program}, {header}", f"not noticed: {what}")
             else:
-                print(f"{program}: {what}: {first}")
-    untouched = {p.stem for p in (source / "tests" / "crash").glob("*.c")}
-    for program in sorted(untouched - {fault[1] for fault in FAULTS}):
+                print(f"{program}: {what}: {where.group(2)}")
+    programs = {path.stem for path in (source / "tests" / "crash").glob("*.c")}
+    for program in sorted(programs - {fault[1] for fault in FAULTS}):
         report.wrong(program, "no fault is planted for it")
     return report.finish(f"{len(FAULTS)} planted faults, each is noticed")
 
