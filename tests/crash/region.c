@@ -22,6 +22,7 @@ enum {
 
 static struct {
     struct test_region region;
+    bool shorter;               /* the new plan is: then "more" lies behind its end */
     bool formatted;             /* before the operation: then the handles below are open */
     struct crossvm_chunk state; /* a snapshot */
     struct crossvm_chunk more;  /* bytes */
@@ -47,6 +48,10 @@ static struct crossvm_region_plan plan_of(uint8_t id)
 {
     struct crossvm_region_plan plan = TEST_PLAN(decls, 2, CAPACITY, 128, SPARE_LEN, PARTY_A);
     plan.region_id[0] = id;
+    if (world.shorter && id == ID_NEW) {
+        plan.n_chunks = 1;
+        plan.spare_len = 0;
+    }
     return plan;
 }
 
@@ -103,6 +108,19 @@ static void is_stale(struct crossvm_snapshot_reader *reader)
 {
     unsigned char payload[LEN];
     CHECK_EQ(crossvm_snapshot_reader_read(reader, payload, LEN, NULL), CROSSVM_STALE);
+}
+
+/* Nothing from before a format is believed any more. */
+static void all_are_stale(void)
+{
+    unsigned char text[BYTES_LEN];
+    struct crossvm_chunk chunk;
+    if (world.formatted) {
+        is_stale(&world.reader);
+        CHECK_EQ(crossvm_bytes_reader_read(&world.bytes, 0, text, BYTES_LEN), CROSSVM_STALE);
+        CHECK_EQ(crossvm_region_find(&world.region.reader, "more", CROSSVM_KIND_BYTES, 0, &chunk),
+                 CROSSVM_STALE);
+    }
 }
 
 static int find(struct crossvm_region *region, const char *name, uint32_t kind,
@@ -173,8 +191,10 @@ static void goes_on(void)
     if (find(&stranger, "extra", CROSSVM_KIND_BYTES, &chunk) == CROSSVM_OK) {
         CHECK_EQ(crossvm_region_owner_release(&world.region.owner, &chunk), CROSSVM_OK);
     }
-    CHECK_EQ(crossvm_region_owner_allocate(&world.region.owner, &filler, &chunk), CROSSVM_OK);
-    CHECK_EQ(find(&stranger, "filler", CROSSVM_KIND_BYTES, &chunk), CROSSVM_OK);
+    if (!world.shorter) {
+        CHECK_EQ(crossvm_region_owner_allocate(&world.region.owner, &filler, &chunk), CROSSVM_OK);
+        CHECK_EQ(find(&stranger, "filler", CROSSVM_KIND_BYTES, &chunk), CROSSVM_OK);
+    }
     CHECK_EQ(crossvm_region_owner_release(&world.region.owner, &state), CROSSVM_OK);
     is_stale(&reader);
     CHECK_EQ(find(&stranger, "state", CROSSVM_KIND_SNAPSHOT, &state), CROSSVM_NOT_FOUND);
@@ -240,6 +260,17 @@ static void to_be_formatted(enum crash_state state)
     }
 }
 
+/* Empty: a format of the longer plan has died when all was done but the magic. */
+static void to_be_shorter(enum crash_state state)
+{
+    formatted(state);
+    world.shorter = true;
+    if (state == CRASH_EMPTY) {
+        struct crossvm_le32 *magic = (struct crossvm_le32 *)world.region.writable.base;
+        crossvm_store_relaxed(magic, 0);
+    }
+}
+
 /* An owner has died in renew, when the directory had the new generation, and nothing else. */
 static void to_be_adopted(enum crash_state state)
 {
@@ -288,14 +319,13 @@ static int formatter_comes_back(void)
 {
     int status = adopt();
     int outcome = status == CROSSVM_OK && world.region.owner.region.region_id[0] == ID_NEW;
-    CHECK(status == CROSSVM_OK || status == CROSSVM_NOT_FORMATTED);
+    CHECK(status == CROSSVM_OK || status == CROSSVM_NOT_FORMATTED ||
+          (status == CROSSVM_MISMATCH && world.shorter));
     if (outcome == 0) {
         CHECK(status != CROSSVM_OK || is_version(&world.reader, VERSION, false));
         REQUIRE(format(ID_NEW) == CROSSVM_OK);
     }
-    if (world.formatted) {
-        is_stale(&world.reader);
-    }
+    all_are_stale();
     CHECK_EQ(newcomers_attach(), 1);
     goes_on();
     return outcome;
@@ -304,9 +334,7 @@ static int formatter_comes_back(void)
 static int formatter_formats_again(void)
 {
     REQUIRE(format(ID_NEW) == CROSSVM_OK);
-    if (world.formatted) {
-        is_stale(&world.reader);
-    }
+    all_are_stale();
     CHECK_EQ(newcomers_attach(), 1);
     goes_on();
     return CRASH_UNSEEN;
@@ -356,6 +384,32 @@ static int releaser_comes_back(void)
     if (outcome != 0) {
         is_stale(&world.reader);
     }
+    goes_on();
+    return outcome;
+}
+
+/* The same of the last chunk, behind which nothing lies that an owner looks at. */
+static int readers_of_the_last_read_on(void)
+{
+    unsigned char text[BYTES_LEN];
+    struct crossvm_chunk chunk;
+    (void)is_version(&world.reader, VERSION, false);
+    int status = find(&world.region.reader, "more", CROSSVM_KIND_BYTES, &chunk);
+    CHECK(status == CROSSVM_OK || status == CROSSVM_NOT_FOUND);
+    is_filled(&world.bytes, 0x6d, status != CROSSVM_OK);
+    if (status == CROSSVM_OK) {
+        CHECK_EQ(crossvm_bytes_reader_read(&world.bytes, 0, text, BYTES_LEN), CROSSVM_OK);
+    }
+    return status == CROSSVM_NOT_FOUND;
+}
+
+static int releaser_of_the_last_comes_back(void)
+{
+    unsigned char text[BYTES_LEN];
+    REQUIRE(adopt() == CROSSVM_OK);
+    int outcome = readers_of_the_last_read_on();
+    CHECK_EQ(crossvm_bytes_reader_read(&world.bytes, 0, text, BYTES_LEN),
+             outcome != 0 ? CROSSVM_STALE : CROSSVM_OK);
     goes_on();
     return outcome;
 }
@@ -428,6 +482,11 @@ static int releases(void)
     return crossvm_region_owner_release(&world.region.owner, &world.state) == CROSSVM_OK ? 1 : -1;
 }
 
+static int releases_the_last(void)
+{
+    return crossvm_region_owner_release(&world.region.owner, &world.more) == CROSSVM_OK ? 1 : -1;
+}
+
 static int renews(void)
 {
     struct crossvm_chunk chunk = world.state;
@@ -438,6 +497,14 @@ static const struct crash_operation operations[] = {
     {"crossvm_region_owner_format",
      CRASH_EACH,
      to_be_formatted,
+     formats,
+     {{"newcomers attach", newcomers_attach},
+      {"the owner comes back", formatter_comes_back},
+      {"the owner formats again", formatter_formats_again}},
+     false},
+    {"crossvm_region_owner_format",
+     CRASH_EACH,
+     to_be_shorter,
      formats,
      {{"newcomers attach", newcomers_attach},
       {"the owner comes back", formatter_comes_back},
@@ -463,6 +530,13 @@ static const struct crash_operation operations[] = {
      releases,
      {{"the readers read on", readers_of_releaser_read_on},
       {"the owner comes back", releaser_comes_back}},
+     false},
+    {"crossvm_region_owner_release",
+     CRASH_EMPTY | CRASH_WRAPPING,
+     formatted,
+     releases_the_last,
+     {{"the readers read on", readers_of_the_last_read_on},
+      {"the owner comes back", releaser_of_the_last_comes_back}},
      false},
     {"crossvm_region_owner_renew",
      CRASH_EACH,
