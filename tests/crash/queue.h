@@ -13,15 +13,19 @@
 
 enum {
     CAPACITY = 8,
-    ELEM_LEN = 20, /* not its own stride */
+    ELEM_MAX = 24,
     WANT = 2
 };
 
 static struct {
     struct queue queue;
-    uint32_t head; /* as published when the operation begins */
+    uint32_t capacity; /* as the consumer asks for it */
+    uint32_t elem_len; /* 24, its own stride, in wrapping queues; else 20 */
+    uint32_t head;     /* as published when the operation begins */
     uint32_t tail;
     bool full;
+    struct crossvm_spsc_peer producer; /* who was at work when the operation began */
+    struct crossvm_spsc_peer consumer;
     struct crossvm_spsc_peer dead; /* as the other side knew the one that died, 0 = starting */
 } world;
 
@@ -36,8 +40,8 @@ static inline void drop(void)
 
 static inline int push(void)
 {
-    unsigned char elem[ELEM_LEN];
-    queue_fill(elem, ELEM_LEN, crossvm_spsc_tx_index(&world.queue.tx));
+    unsigned char elem[ELEM_MAX];
+    queue_fill(elem, world.elem_len, crossvm_spsc_tx_index(&world.queue.tx));
     return crossvm_spsc_tx_push(&world.queue.tx, elem);
 }
 
@@ -46,7 +50,7 @@ static inline uint32_t push_all(void)
 {
     uint32_t n = 0;
     int status = push();
-    while (status == CROSSVM_OK && n <= CAPACITY) {
+    while (status == CROSSVM_OK && n <= world.capacity) {
         n++;
         status = push();
     }
@@ -56,10 +60,10 @@ static inline uint32_t push_all(void)
 
 static inline int pop(void)
 {
-    unsigned char elem[ELEM_LEN];
+    unsigned char elem[ELEM_MAX];
     uint32_t index = crossvm_spsc_rx_index(&world.queue.rx);
     int status = crossvm_spsc_rx_pop(&world.queue.rx, elem);
-    CHECK(status != CROSSVM_OK || queue_is(elem, ELEM_LEN, index));
+    CHECK(status != CROSSVM_OK || queue_is(elem, world.elem_len, index));
     return status;
 }
 
@@ -68,7 +72,7 @@ static inline uint32_t pop_all(void)
 {
     uint32_t n = 0;
     int status = pop();
-    while (status == CROSSVM_OK && n <= CAPACITY) {
+    while (status == CROSSVM_OK && n <= world.capacity) {
         n++;
         status = pop();
     }
@@ -81,8 +85,8 @@ static inline void goes_on(void)
 {
     for (unsigned i = 0; i < 3; i++) {
         uint32_t n_queued = world.queue.tx.tail - world.queue.rx.head;
-        CHECK_EQ(push_all(), CAPACITY - n_queued);
-        CHECK_EQ(pop_all(), CAPACITY);
+        CHECK_EQ(push_all(), world.capacity - n_queued);
+        CHECK_EQ(pop_all(), world.capacity);
     }
 }
 
@@ -100,8 +104,18 @@ static inline void consumer_starts_again(void)
     if (crossvm_spsc_tx_peer(&world.queue.tx, &world.dead) != CROSSVM_OK) {
         world.dead.incarnation = 0;
     }
-    REQUIRE(queue_rx_open(&world.queue, CAPACITY, ELEM_LEN) == CROSSVM_OK);
+    REQUIRE(queue_rx_open(&world.queue, world.capacity, world.elem_len) == CROSSVM_OK);
     REQUIRE(queue_rx_link(&world.queue) == CROSSVM_OK);
+}
+
+/* A start that was cut short is not seen, or is seen whole: an incarnation comes with its own base. */
+static inline void start_is_whole(int status, const struct crossvm_spsc_peer *now,
+                                  const struct crossvm_spsc_peer *before, uint32_t index)
+{
+    CHECK(status == CROSSVM_OK || status == CROSSVM_NOT_YET);
+    if (status == CROSSVM_OK) {
+        CHECK_EQ(now->base, now->incarnation == before->incarnation ? before->base : index);
+    }
 }
 
 /* What the other side reads of a start that was finished. */
@@ -110,7 +124,8 @@ static inline void producer_is_known(void)
     struct crossvm_spsc_peer peer = {0, 0};
     CHECK_EQ(crossvm_spsc_rx_peer(&world.queue.rx, &peer), CROSSVM_OK);
     CHECK_EQ(peer.base, world.queue.tx.tail);
-    CHECK(peer.incarnation != world.dead.incarnation);
+    CHECK(peer.incarnation !=
+          (world.dead.incarnation != 0 ? world.dead.incarnation : world.producer.incarnation));
 }
 
 static inline void consumer_is_known(void)
@@ -118,7 +133,8 @@ static inline void consumer_is_known(void)
     struct crossvm_spsc_peer peer = {0, 0};
     CHECK_EQ(crossvm_spsc_tx_peer(&world.queue.tx, &peer), CROSSVM_OK);
     CHECK_EQ(peer.base, world.queue.rx.head);
-    CHECK(peer.incarnation != world.dead.incarnation);
+    CHECK(peer.incarnation !=
+          (world.dead.incarnation != 0 ? world.dead.incarnation : world.consumer.incarnation));
 }
 
 /* ---- how it stands when the operation begins ------------------------------------------------ */
@@ -126,12 +142,15 @@ static inline void consumer_is_known(void)
 /* Wrapping: the index passes 2^32 with the next element, and the ring's end with the one after. */
 static inline void linked(enum crash_state state)
 {
+    world.capacity = CAPACITY;
+    world.elem_len = state == CRASH_WRAPPING ? ELEM_MAX : 20;
     world.full = state == CRASH_FULL;
-    queue_up(&world.queue, CAPACITY, ELEM_LEN, state == CRASH_WRAPPING ? 0xfffffffcu : 5, plain);
+    queue_up(&world.queue, world.capacity, world.elem_len,
+             state == CRASH_WRAPPING ? 0xfffffffcu : 5, plain);
     crash_memory(&world.queue.a.writable);
     crash_memory(&world.queue.b.writable);
     if (state == CRASH_FULL) {
-        CHECK_EQ(push_all(), CAPACITY);
+        CHECK_EQ(push_all(), world.capacity);
     }
     for (unsigned i = 0; state == CRASH_WRAPPING && i < 3; i++) {
         CHECK_EQ(push(), CROSSVM_OK);
@@ -142,6 +161,8 @@ static inline void linked(enum crash_state state)
     crossvm_spsc_rx_flush(&world.queue.rx);
     world.head = world.queue.rx.head;
     world.tail = world.queue.tx.tail;
+    CHECK_EQ(crossvm_spsc_rx_peer(&world.queue.rx, &world.producer), CROSSVM_OK);
+    CHECK_EQ(crossvm_spsc_tx_peer(&world.queue.tx, &world.consumer), CROSSVM_OK);
 }
 
 /* For the consumer: it has all in hand that there is. */
@@ -202,7 +223,9 @@ static inline void consumer_kicks(enum crash_state state)
 static inline void made(enum crash_state state)
 {
     (void)state;
-    queue_make(&world.queue, CAPACITY, ELEM_LEN, plain);
+    world.capacity = CAPACITY;
+    world.elem_len = 20;
+    queue_make(&world.queue, CAPACITY, ELEM_MAX, plain);
     crash_memory(&world.queue.a.writable);
     crash_memory(&world.queue.b.writable);
 }
@@ -210,7 +233,7 @@ static inline void made(enum crash_state state)
 static inline void asked(enum crash_state state)
 {
     made(state);
-    CHECK_EQ(queue_rx_open(&world.queue, CAPACITY, ELEM_LEN), CROSSVM_OK);
+    CHECK_EQ(queue_rx_open(&world.queue, world.capacity, world.elem_len), CROSSVM_OK);
 }
 
 static inline void opened(enum crash_state state)
@@ -229,6 +252,9 @@ static inline void granted(enum crash_state state)
 
 static inline int consumer_reads_on(void)
 {
+    struct crossvm_spsc_peer peer = {0, 0};
+    start_is_whole(crossvm_spsc_rx_peer(&world.queue.rx, &peer), &peer, &world.producer,
+                   world.tail);
     uint32_t n = pop_all();
     CHECK_EQ(pop_all(), 0);
     return (int)(n - (world.tail - world.head));
@@ -240,8 +266,8 @@ static inline int producer_comes_back(void)
     producer_starts_again();
     int outcome = (int)(world.queue.tx.tail - world.tail);
     producer_is_known();
-    CHECK_EQ(push_all(), CAPACITY - (world.tail - world.head) - (uint32_t)outcome);
-    CHECK_EQ(pop_all(), CAPACITY);
+    CHECK_EQ(push_all(), world.capacity - (world.tail - world.head) - (uint32_t)outcome);
+    CHECK_EQ(pop_all(), world.capacity);
     goes_on();
     return outcome;
 }
@@ -257,10 +283,14 @@ static inline int producer_comes_back_later(void)
     return outcome;
 }
 
+/* Whoever comes back with the seed of the last one that was seen is another one all the same. */
 static inline int nobody_is_left(void)
 {
+    world.queue.seed = world.producer.incarnation / 2 - 1;
     producer_starts_again();
+    producer_is_known();
     consumer_starts_again();
+    consumer_is_known();
     int outcome = (int)(world.queue.tx.tail - world.tail);
     producer_starts_again();
     producer_is_known();
@@ -283,12 +313,15 @@ static inline int nobody_is_left(void)
  * released, and misses nothing. */
 static inline int producer_writes_on(void)
 {
+    struct crossvm_spsc_peer peer = {0, 0};
+    start_is_whole(crossvm_spsc_tx_peer(&world.queue.tx, &peer), &peer, &world.consumer,
+                   world.head);
     uint32_t n = push_all();
-    uint32_t released = n - (CAPACITY - (world.tail - world.head));
+    uint32_t released = n - (world.capacity - (world.tail - world.head));
     consumer_starts_again();
     CHECK_EQ(world.queue.rx.head, world.head + released);
     consumer_is_known();
-    CHECK_EQ(pop_all(), CAPACITY);
+    CHECK_EQ(pop_all(), world.capacity);
     goes_on();
     return (int)released;
 }
@@ -305,11 +338,13 @@ static inline int consumer_comes_back(void)
 
 static inline int both_come_back(void)
 {
+    world.queue.seed = world.consumer.incarnation / 2 - 1;
     consumer_starts_again();
+    consumer_is_known();
     producer_starts_again();
     uint32_t released = world.queue.rx.head - world.head;
-    CHECK_EQ(push_all(), CAPACITY - (world.tail - world.head) + released);
-    CHECK_EQ(pop_all(), CAPACITY);
+    CHECK_EQ(push_all(), world.capacity - (world.tail - world.head) + released);
+    CHECK_EQ(pop_all(), world.capacity);
     goes_on();
     return (int)released;
 }

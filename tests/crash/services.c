@@ -71,7 +71,7 @@ static int consumer_waits(void)
 {
     pop_one();
     struct crossvm_pipe_rx pipe = consumer_end();
-    int answer = crossvm_pipe_rx_wait(&pipe, CAPACITY, NOBODY_NS / 2, NOBODY_NS);
+    int answer = crossvm_pipe_rx_wait(&pipe, world.capacity, NOBODY_NS / 2, NOBODY_NS);
     return is_all_there_is(answer) && script.n_waits != 0 ? (int)(world.head != world.tail) : -1;
 }
 
@@ -83,17 +83,17 @@ static struct crossvm_fanin_input inputs[2];
 static void gather(void)
 {
     uint32_t place = 0;
-    REQUIRE(crossvm_fanin_init(&fanin, inputs, 2, ELEM_LEN) == CROSSVM_OK);
+    REQUIRE(crossvm_fanin_init(&fanin, inputs, 2, world.elem_len) == CROSSVM_OK);
     REQUIRE(crossvm_fanin_add(&fanin, &world.queue.rx, 1, &place) == CROSSVM_OK);
 }
 
 static int gathers_one(void)
 {
-    unsigned char elem[ELEM_LEN];
+    unsigned char elem[ELEM_MAX];
     uint32_t from = 0;
     uint32_t index = world.queue.rx.head;
     int status = crossvm_fanin_pop(&fanin, elem, &from);
-    CHECK(status != CROSSVM_OK || (from == 0 && queue_is(elem, ELEM_LEN, index)));
+    CHECK(status != CROSSVM_OK || (from == 0 && queue_is(elem, world.elem_len, index)));
     return status;
 }
 
@@ -109,12 +109,13 @@ static int gathers(void)
 
 static int gathers_many(void)
 {
-    unsigned char elems[3 * ELEM_LEN];
+    unsigned char elems[3 * ELEM_MAX];
     uint32_t from = 0;
     gather();
     int n = crossvm_fanin_pop_n(&fanin, elems, 3, &from);
     for (int i = 0; i < n; i++) {
-        CHECK(queue_is(elems + i * ELEM_LEN, ELEM_LEN, world.head + (uint32_t)i));
+        CHECK(
+            queue_is(elems + (size_t)i * world.elem_len, world.elem_len, world.head + (uint32_t)i));
     }
     return (int)(world.queue.rx.published - world.head);
 }
@@ -126,7 +127,7 @@ static int gathers_in_place(void)
     gather();
     int n = crossvm_fanin_peek(&fanin, 3, &span, &from);
     for (int i = 0; i < n; i++) {
-        CHECK(queue_is(crossvm_spsc_rx_span_at(&span, (uint32_t)i), ELEM_LEN,
+        CHECK(queue_is(crossvm_spsc_rx_span_at(&span, (uint32_t)i), world.elem_len,
                        world.head + (uint32_t)i));
     }
     CHECK(n <= 0 || crossvm_fanin_release(&fanin, (uint32_t)n) == CROSSVM_OK);
@@ -156,7 +157,7 @@ static int consumer_waits_in_a_set(void)
     struct crossvm_waitset set;
     struct crossvm_waitset_source source;
     pop_one();
-    crossvm_waitset_watch_elements(&source, &world.queue.rx, &bell, CAPACITY, 0);
+    crossvm_waitset_watch_elements(&source, &world.queue.rx, &bell, world.capacity, 0);
     crossvm_waitset_init(&set, &source, 1, bell.notify, bell.vector_in);
     int n = crossvm_waitset_wait(&set, NOBODY_NS);
     bool right = n == 1 ? is_all_there_is(source.ready) : is_all_there_is(n);

@@ -16,9 +16,9 @@ static int pushes(void)
 
 static int pushes_many(void)
 {
-    unsigned char elems[3 * ELEM_LEN];
+    unsigned char elems[3 * ELEM_MAX];
     for (uint32_t i = 0; i < 3; i++) {
-        queue_fill(elems + i * ELEM_LEN, ELEM_LEN, world.tail + i);
+        queue_fill(elems + (size_t)i * world.elem_len, world.elem_len, world.tail + i);
     }
     int n = crossvm_spsc_tx_push_n(&world.queue.tx, elems, 3);
     return n == CROSSVM_FULL && world.full ? 0 : n;
@@ -33,7 +33,7 @@ static int fills_in_place(void)
         return status == CROSSVM_FULL && world.full ? 0 : -1;
     }
     for (uint32_t i = 0; i < 3; i++) {
-        queue_fill(crossvm_spsc_tx_span_at(&span, i), ELEM_LEN, world.tail + i);
+        queue_fill(crossvm_spsc_tx_span_at(&span, i), world.elem_len, world.tail + i);
     }
     return crossvm_spsc_tx_commit(&world.queue.tx, 2) == CROSSVM_OK ? 2 : -1;
 }
@@ -45,7 +45,8 @@ static int pops(void)
     while (status == CROSSVM_OK && world.queue.rx.published == world.head) {
         status = pop();
     }
-    return (int)(world.queue.rx.published - world.head);
+    bool late = world.queue.rx.published != world.queue.rx.head;
+    return late ? -1 : (int)(world.queue.rx.published - world.head);
 }
 
 /* A pop that finds none publishes what was held back. */
@@ -64,10 +65,11 @@ static int pops_one_and_flushes(void)
 
 static int pops_many(void)
 {
-    unsigned char elems[3 * ELEM_LEN];
+    unsigned char elems[3 * ELEM_MAX];
     int n = crossvm_spsc_rx_pop_n(&world.queue.rx, elems, 3);
     for (int i = 0; i < n; i++) {
-        if (!queue_is(elems + i * ELEM_LEN, ELEM_LEN, world.head + (uint32_t)i)) {
+        if (!queue_is(elems + (size_t)i * world.elem_len, world.elem_len,
+                      world.head + (uint32_t)i)) {
             return -1;
         }
     }
@@ -84,7 +86,7 @@ static int releases(void)
         return status == CROSSVM_EMPTY ? 0 : -1;
     }
     for (uint32_t i = 0; i < n && status == CROSSVM_OK; i++) {
-        if (!queue_is(crossvm_spsc_rx_span_at(&span, i), ELEM_LEN, world.head + i)) {
+        if (!queue_is(crossvm_spsc_rx_span_at(&span, i), world.elem_len, world.head + i)) {
             return -1;
         }
     }
@@ -149,7 +151,7 @@ static int consumer_rings(void)
     CHECK_EQ(pop(), CROSSVM_OK);
     crossvm_spsc_rx_flush(&world.queue.rx);
     int rings = crossvm_spsc_rx_kick(&world.queue.rx);
-    CHECK_EQ(pop_all(), CAPACITY - 2);
+    CHECK_EQ(pop_all(), world.capacity - 2);
     return rings;
 }
 
@@ -166,7 +168,7 @@ static int producer_rings(void)
     CHECK_EQ(again_ns, 0);
     CHECK_EQ(push(), CROSSVM_OK);
     int rings = crossvm_spsc_tx_kick(&world.queue.tx, 0, &again_ns);
-    CHECK_EQ(push_all(), CAPACITY - 2);
+    CHECK_EQ(push_all(), world.capacity - 2);
     return rings;
 }
 
@@ -197,14 +199,65 @@ static int armed_consumer_comes_back(void)
     uint64_t again_ns;
     consumer_starts_again();
     CHECK_EQ(crossvm_spsc_rx_index(&world.queue.rx), world.head);
-    CHECK_EQ(push_all(), CAPACITY);
+    CHECK_EQ(push_all(), world.capacity);
     CHECK_EQ(crossvm_spsc_tx_kick(&world.queue.tx, 0, &again_ns), 0);
-    CHECK_EQ(pop_all(), CAPACITY);
+    CHECK_EQ(pop_all(), world.capacity);
     CHECK_EQ(crossvm_spsc_rx_arm(&world.queue.rx, 1, 0), 0);
     CHECK_EQ(push(), CROSSVM_OK);
     CHECK_EQ(crossvm_spsc_tx_kick(&world.queue.tx, 0, &again_ns), 1);
     goes_on();
     return CRASH_UNSEEN;
+}
+
+/* ---- counters --------------------------------------------------------------------------------- */
+
+static uint64_t pair(const struct crossvm_le32 *lo, const struct crossvm_le32 *hi)
+{
+    return crossvm_load_pair(lo, hi);
+}
+
+/* What a watcher reads more than the handles knew when the operation began. */
+static int producer_has_counted(void)
+{
+    const struct crossvm_spsc_tx_shm *words = queue_tx_words(&world.queue);
+    const struct crossvm_spsc_tx *tx = &world.queue.tx;
+    return (int)(pair(&words->n_refused_lo, &words->n_refused_hi) - tx->n_refused +
+                 pair(&words->n_sent_lo, &words->n_sent_hi) - tx->kick.n_sent +
+                 pair(&words->n_suppressed_lo, &words->n_suppressed_hi) - tx->kick.n_suppressed);
+}
+
+static int consumer_has_counted(void)
+{
+    const struct crossvm_spsc_rx_shm *words = queue_rx_words(&world.queue);
+    const struct crossvm_spsc_rx *rx = &world.queue.rx;
+    return (int)(pair(&words->n_sent_lo, &words->n_sent_hi) - rx->kick.n_sent +
+                 pair(&words->n_suppressed_lo, &words->n_suppressed_hi) - rx->kick.n_suppressed);
+}
+
+static int is_refused(void)
+{
+    return push() == CROSSVM_FULL ? 1 : -1;
+}
+
+static int producer_kicks_in_vain(void)
+{
+    uint64_t again_ns;
+    return crossvm_spsc_tx_kick(&world.queue.tx, 0, &again_ns) == 0 ? 1 : -1;
+}
+
+static int consumer_kicks_in_vain(void)
+{
+    return crossvm_spsc_rx_kick(&world.queue.rx) == 0 ? 1 : -1;
+}
+
+static int producer_nudges_once(void)
+{
+    return producer_nudges() == 0 ? 1 : -1;
+}
+
+static int consumer_nudges_once(void)
+{
+    return consumer_nudges() == 0 ? 1 : -1;
 }
 
 /* ---- coming up -------------------------------------------------------------------------------- */
@@ -218,7 +271,7 @@ static int producer_opens_again(void)
 
 static int consumer_opens_again(void)
 {
-    return queue_rx_open(&world.queue, CAPACITY, ELEM_LEN) == CROSSVM_OK &&
+    return queue_rx_open(&world.queue, world.capacity, world.elem_len) == CROSSVM_OK &&
                    queue_rx_link(&world.queue) == CROSSVM_OK
                ? 0
                : -1;
@@ -236,7 +289,7 @@ static int producer_grants(void)
 
 static int consumer_opens(void)
 {
-    return queue_rx_open(&world.queue, CAPACITY, ELEM_LEN) == CROSSVM_OK ? 1 : -1;
+    return queue_rx_open(&world.queue, world.capacity, world.elem_len) == CROSSVM_OK ? 1 : -1;
 }
 
 static int consumer_accepts(void)
@@ -247,7 +300,10 @@ static int consumer_accepts(void)
 /* Another geometry, which the memory holds, too. */
 static int consumer_asks_again(void)
 {
-    return crossvm_spsc_rx_ask(&world.queue.rx, CAPACITY / 2, ELEM_LEN * 2) == CROSSVM_OK ? 1 : -1;
+    return crossvm_spsc_rx_ask(&world.queue.rx, world.capacity / 2, world.elem_len * 2) ==
+                   CROSSVM_OK
+               ? 1
+               : -1;
 }
 
 /* From here on the queue has to come up whatever was left, and to be one as asked for. */
@@ -263,9 +319,9 @@ static void comes_up(void)
     }
     CHECK_EQ(status_tx, CROSSVM_OK);
     CHECK_EQ(status_rx, CROSSVM_OK);
-    CHECK_EQ(world.queue.tx.capacity, CAPACITY);
-    CHECK_EQ(world.queue.tx.elem_len, ELEM_LEN);
-    CHECK_EQ(world.queue.rx.capacity, CAPACITY);
+    CHECK_EQ(world.queue.tx.capacity, world.capacity);
+    CHECK_EQ(world.queue.tx.elem_len, world.elem_len);
+    CHECK_EQ(world.queue.rx.capacity, world.capacity);
     if (check_n_failed == 0) {
         goes_on();
     }
@@ -295,8 +351,9 @@ static int producer_sees_a_request(void)
     REQUIRE(queue_tx_open(&world.queue, 0) == CROSSVM_OK);
     CHECK_EQ(queue_tx_link(&world.queue), CROSSVM_NOT_YET);
     bool seen = world.queue.tx.answered != 0;
-    CHECK(!seen || world.queue.tx.capacity == CAPACITY);
-    REQUIRE(queue_rx_open(&world.queue, CAPACITY, ELEM_LEN) == CROSSVM_OK);
+    CHECK(!seen || world.queue.tx.capacity == world.capacity);
+    CHECK(!seen || world.queue.tx.elem_len == world.elem_len);
+    REQUIRE(queue_rx_open(&world.queue, world.capacity, world.elem_len) == CROSSVM_OK);
     comes_up();
     return seen;
 }
@@ -304,7 +361,7 @@ static int producer_sees_a_request(void)
 static int asking_consumer_comes_back(void)
 {
     world.queue.seed++;
-    REQUIRE(queue_rx_open(&world.queue, CAPACITY, ELEM_LEN) == CROSSVM_OK);
+    REQUIRE(queue_rx_open(&world.queue, world.capacity, world.elem_len) == CROSSVM_OK);
     REQUIRE(queue_tx_open(&world.queue, 0) == CROSSVM_OK);
     comes_up();
     return CRASH_UNSEEN;
@@ -316,30 +373,51 @@ static int producer_is_accepted(void)
     int status = queue_tx_link(&world.queue);
     CHECK(status == CROSSVM_OK || status == CROSSVM_NOT_YET);
     if (status == CROSSVM_OK) {
-        CHECK_EQ(push_all(), CAPACITY);
+        CHECK_EQ(push_all(), world.capacity);
     }
-    REQUIRE(queue_rx_open(&world.queue, CAPACITY, ELEM_LEN) == CROSSVM_OK);
+    REQUIRE(queue_rx_open(&world.queue, world.capacity, world.elem_len) == CROSSVM_OK);
     comes_up();
     return status == CROSSVM_OK;
 }
 
 static int accepting_consumer_comes_back(void)
 {
-    REQUIRE(queue_rx_open(&world.queue, CAPACITY, ELEM_LEN) == CROSSVM_OK);
+    REQUIRE(queue_rx_open(&world.queue, world.capacity, world.elem_len) == CROSSVM_OK);
     comes_up();
     return CRASH_UNSEEN;
 }
 
-/* The producer answers the old request or the new one, never a mixture. */
+/* The producer answers the old request or the new one, or none yet; never a mixture. */
 static int producer_sees_the_new_request(void)
 {
     CHECK_EQ(queue_tx_link(&world.queue), CROSSVM_NOT_YET);
-    bool seen = world.queue.tx.capacity == CAPACITY / 2;
-    CHECK_EQ(world.queue.tx.capacity, seen ? CAPACITY / 2 : CAPACITY);
-    CHECK_EQ(world.queue.tx.elem_len, seen ? ELEM_LEN * 2 : ELEM_LEN);
-    REQUIRE(queue_rx_open(&world.queue, CAPACITY, ELEM_LEN) == CROSSVM_OK);
+    const struct crossvm_spsc_tx *tx = &world.queue.tx;
+    bool seen = tx->capacity == world.capacity / 2;
+    if (tx->answered != 0) {
+        CHECK_EQ(tx->capacity, seen ? world.capacity / 2 : world.capacity);
+        CHECK_EQ(tx->elem_len, seen ? world.elem_len * 2 : world.elem_len);
+    }
+    REQUIRE(queue_rx_open(&world.queue, world.capacity, world.elem_len) == CROSSVM_OK);
     comes_up();
     return seen;
+}
+
+/* It comes back with another wish: no number stands for two requests. The producer has answered
+ * before, or not. */
+static int consumer_wants_something_else(void)
+{
+    bool opened_before = world.queue.tx.own != NULL;
+    if (opened_before) {
+        (void)queue_tx_link(&world.queue);
+    }
+    world.capacity = 2;
+    world.elem_len = 12;
+    REQUIRE(queue_rx_open(&world.queue, world.capacity, world.elem_len) == CROSSVM_OK);
+    if (!opened_before) {
+        REQUIRE(queue_tx_open(&world.queue, 0) == CROSSVM_OK);
+    }
+    comes_up();
+    return CRASH_UNSEEN;
 }
 
 /* ---- all of them ------------------------------------------------------------------------------ */
@@ -387,14 +465,24 @@ static const struct crash_operation operations[] = {
      made,
      consumer_opens,
      {{"the producer sees a request", producer_sees_a_request},
-      {"the consumer comes back", asking_consumer_comes_back}},
+      {"the consumer comes back", asking_consumer_comes_back},
+      {"the consumer wants something else", consumer_wants_something_else}},
      false},
     {"crossvm_spsc_rx_ask",
      CRASH_EMPTY,
      granted,
      consumer_asks_again,
      {{"the producer sees the new request", producer_sees_the_new_request},
-      {"the consumer comes back", accepting_consumer_comes_back}},
+      {"the consumer comes back", accepting_consumer_comes_back},
+      {"the consumer wants something else", consumer_wants_something_else}},
+     false},
+    {"crossvm_spsc_rx_ask",
+     CRASH_EMPTY,
+     opened,
+     consumer_asks_again,
+     {{"the producer sees the new request", producer_sees_the_new_request},
+      {"the consumer comes back", accepting_consumer_comes_back},
+      {"the consumer wants something else", consumer_wants_something_else}},
      false},
     {"crossvm_spsc_rx_link",
      CRASH_EMPTY,
@@ -430,6 +518,36 @@ static const struct crash_operation operations[] = {
      consumer_disarms,
      {{"the producer rings no more", producer_rings_not},
       {"the consumer comes back", armed_consumer_comes_back}},
+     false},
+    {"crossvm_spsc_tx_push",
+     CRASH_FULL,
+     linked,
+     is_refused,
+     {{"a watcher counts", producer_has_counted}},
+     false},
+    {"crossvm_spsc_tx_kick",
+     CRASH_EMPTY,
+     both_have_kicked,
+     producer_kicks_in_vain,
+     {{"a watcher counts", producer_has_counted}},
+     false},
+    {"crossvm_spsc_tx_nudge",
+     CRASH_EMPTY,
+     consumer_is_armed,
+     producer_nudges_once,
+     {{"a watcher counts", producer_has_counted}},
+     false},
+    {"crossvm_spsc_rx_kick",
+     CRASH_EMPTY,
+     both_have_kicked,
+     consumer_kicks_in_vain,
+     {{"a watcher counts", consumer_has_counted}},
+     false},
+    {"crossvm_spsc_rx_nudge",
+     CRASH_EMPTY,
+     producer_is_armed,
+     consumer_nudges_once,
+     {{"a watcher counts", consumer_has_counted}},
      false},
 };
 
