@@ -469,6 +469,23 @@ static int binding_reader_comes_back(void)
     return CRASH_UNSEEN;
 }
 
+/* The table says for which pool it is, with the whole id of its region; or it does not say it. */
+static int table_is_bound(void)
+{
+    const struct crossvm_pool_words_shm *table =
+        (const struct crossvm_pool_words_shm *)(const void *)test_pool_lent_word(&world.pool, 0) -
+        1;
+    if (crossvm_load_relaxed(&table->pool_epoch) == 0) {
+        return 0;
+    }
+    CHECK_EQ(crossvm_load_relaxed(&table->pool_epoch), world.pool.chunk.generation);
+    for (unsigned i = 0; i < 4; i++) {
+        CHECK_EQ(crossvm_load_relaxed(&table->pool_region[i]),
+                 world.pool.region.reader.region_id[i]);
+    }
+    return 1;
+}
+
 /* ---- what dies -------------------------------------------------------------------------------- */
 
 static int lends(void)
@@ -497,7 +514,7 @@ static int opens(void)
 static int opens_the_first_time(void)
 {
     test_pool_open_owner(&world.pool);
-    return 0;
+    return 1;
 }
 
 static int first_owner_comes_back(void)
@@ -607,7 +624,7 @@ static const struct crash_operation operations[] = {
      CRASH_EMPTY,
      closed,
      opens_the_first_time,
-     {{"the owner comes back", first_owner_comes_back}},
+     {{"the owner comes back", first_owner_comes_back}, {"the table is looked at", table_is_bound}},
      false},
     {"crossvm_pool_owner_open crossvm_pool_owner_link", CRASH_EACH, lent_stays, opens,
      SURVIVE_OWNER, false},
