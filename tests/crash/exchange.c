@@ -441,6 +441,21 @@ static int kicks(void)
     return crossvm_exchange_rx_kick(&world.exchange.rx, 0, &again_ns) == 1 ? 0 : -1;
 }
 
+/* What a watcher reads more than the client's handle knew when the operation began. */
+static int watcher_counts(void)
+{
+    const struct crossvm_spsc_rx_shm *words = exchange_rx_words(&world.exchange);
+    const struct crossvm_wake_publisher *kick = &world.exchange.rx.queue.kick;
+    return (int)(crossvm_load_pair(&words->n_sent_lo, &words->n_sent_hi) - kick->n_sent +
+                 crossvm_load_pair(&words->n_suppressed_lo, &words->n_suppressed_hi) -
+                 kick->n_suppressed);
+}
+
+static int kicks_once(void)
+{
+    return kicks() == 0 ? 1 : -1;
+}
+
 /* ---- coming up -------------------------------------------------------------------------------- */
 
 static int producer_grants(void)
@@ -583,6 +598,12 @@ static const struct crash_operation operations[] = {
     {"crossvm_exchange_rx_peek crossvm_exchange_rx_commit", CRASH_EACH, serving_shared,
      answers_in_place, SURVIVE_CLIENT, false},
     {"crossvm_exchange_rx_kick", CRASH_EMPTY | CRASH_WRAPPING, to_be_rung, kicks, SURVIVE_CLIENT,
+     false},
+    {"crossvm_exchange_rx_kick",
+     CRASH_EMPTY,
+     to_be_rung,
+     kicks_once,
+     {{"a watcher counts", watcher_counts}},
      false},
 };
 

@@ -61,6 +61,15 @@ FAULTS = [
     __asm__ volatile("" ::: "memory");
     crossvm_i_spsc_name_store(&rx->own->peer_chunk, peer);
 """),
+    ("a start does not say that it is one", "spsc", "spsc.h", """\
+    crossvm_store_relaxed(incarnation, old | 1u);
+""", ""),
+    ("a request's number is not kept", "spsc", "spsc.h", """\
+    crossvm_store_relaxed(&own->asked, rx->asked);
+""", ""),
+    ("a request is changed while it stands", "spsc", "spsc.h", """\
+    crossvm_store_relaxed(&own->request, 0);
+""", ""),
     ("a slot is not marked while it is written", "snapshot", "slots.h", """\
     CROSSVM_STORE_RELEASE(slot_begin, &slot->mark, (uint32_t)doubled - 1);
 """, ""),
@@ -208,6 +217,12 @@ FAULTS = [
     crossvm_i_wipe_epochs(&owner->region, gone.off, CROSSVM_LINE);
     crossvm_i_directory_publish(owner);
 """),
+    ("an owner that adopts leaves the last chunk's epoch", "region", "region.h", """\
+    crossvm_i_wipe_epochs(region, end, region->length - end);
+""", ""),
+    ("a shorter region leaves the epochs behind its end", "region", "region.h", """\
+        crossvm_i_wipe_epochs(region, CROSSVM_DIR_OFF, earlier - CROSSVM_DIR_OFF);
+""", ""),
     ("the magic is stored before the header", "region", "region.h", """\
     size_t skip = sizeof(header.magic);
     crossvm_i_slots_copy_out(&region->directory, (unsigned char *)shm + skip,

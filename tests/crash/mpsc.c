@@ -387,6 +387,14 @@ static int pops(void)
     return (int)(world.mpsc.rx.published - world.head);
 }
 
+/* A look that finds nothing gives back what was held back. */
+static int pops_until_there_is_nothing(void)
+{
+    CHECK_EQ(pop_all(), CROSSVM_EMPTY);
+    bool late = world.mpsc.rx.published != world.tail;
+    return late ? -1 : (int)(world.tail - world.head);
+}
+
 static int pops_many(void)
 {
     unsigned char elems[4 * ELEM_LEN];
@@ -445,9 +453,22 @@ static int passes_over(void)
     return pop() == CROSSVM_OK ? (int)(world.mpsc.rx.published - world.head) : -1;
 }
 
+/* What a watcher reads of losses, which are counted since the consumer has opened. */
+static int watcher_counts(void)
+{
+    const struct crossvm_mpsc_rx_shm *words = mpsc_rx_words(&world.mpsc);
+    return (int)crossvm_load_pair(&words->n_lost_lo, &words->n_lost_hi);
+}
+
+static int loses_one(void)
+{
+    return pop() == CROSSVM_OK ? 1 : -1;
+}
+
 static int losing_consumer_comes_back(void)
 {
     mpsc_rx_up(&world.mpsc);
+    CHECK_EQ(watcher_counts(), 0);
     uint32_t passed = world.mpsc.rx.head - world.head;
     CHECK_EQ(pop_all(), CROSSVM_EMPTY);
     CHECK_EQ(world.mpsc.rx.n_lost, passed == 0);
@@ -565,6 +586,14 @@ static const struct crash_operation operations[] = {
      passes_over,
      {{"the consumer comes back", losing_consumer_comes_back}},
      false},
+    {"crossvm_mpsc_rx_pop",
+     CRASH_EACH,
+     given_up,
+     loses_one,
+     {{"a watcher counts the loss", watcher_counts}},
+     false},
+    {"crossvm_mpsc_rx_pop", CRASH_EACH, filled, pops_until_there_is_nothing, SURVIVE_CONSUMER,
+     true},
     {"crossvm_mpsc_rx_pop_n", CRASH_EACH, filled, pops_many, SURVIVE_CONSUMER, true},
     {"crossvm_mpsc_rx_peek crossvm_mpsc_rx_release", CRASH_EACH, filled, releases, SURVIVE_CONSUMER,
      false},
@@ -576,6 +605,12 @@ static const struct crash_operation operations[] = {
      skips,
      {{"the consumer comes back", skipping_consumer_comes_back},
       {"the writers bury the claim", writers_bury_what_is_skipped}},
+     false},
+    {"crossvm_mpsc_rx_skip",
+     CRASH_EACH,
+     claimed,
+     skips,
+     {{"a watcher counts the loss", watcher_counts}},
      false},
     {"crossvm_mpsc_rx_arm",
      CRASH_EACH,

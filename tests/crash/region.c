@@ -304,8 +304,8 @@ static int newcomers_attach(void)
     CHECK(is_new || (stranger.region_id[0] == ID_OLD && world.formatted));
     status = find(&stranger, "state", CROSSVM_KIND_SNAPSHOT, &state);
     if (!is_new) {
-        /* The directory may be gone already. */
-        CHECK(status == CROSSVM_OK || status == CROSSVM_STALE);
+        CHECK_EQ(status, CROSSVM_OK);
+        CHECK_EQ(state.generation, world.state.generation);
         return 0;
     }
     CHECK_EQ(status, CROSSVM_OK);

@@ -11,7 +11,8 @@
 
 enum {
     WANT = 3,
-    DELAY_NS = 1000
+    DELAY_NS = 1000,
+    NOW_NS = 5000
 };
 
 static struct {
@@ -75,12 +76,15 @@ static void armed(enum crash_state state)
 
 /* ---- who survives ---------------------------------------------------------------------------- */
 
-/* Rings for the third, if it was asked to. */
+/* Rings for the third, if it was asked to; and knows of the longest delay then, not before. */
 static int publisher_rings_at(void)
 {
-    CHECK_EQ(rings(1), 0);
+    uint64_t again_ns = 0;
+    world.index++;
+    CHECK_EQ(crossvm_wake_due(&world.publisher, world.index, NOW_NS, &again_ns), 0);
     CHECK_EQ(rings(1), 0);
     int rung = rings(1);
+    CHECK_EQ(again_ns, rung != 0 ? NOW_NS + DELAY_NS : 0);
     CHECK_EQ(rings(1), 0);
     return rung;
 }
