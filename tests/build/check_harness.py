@@ -5,8 +5,8 @@
 
 Each harness below is a folder of C files, with tables in which the functions stand by name, in
 strings, and a list of those that need not be there: a name a line, two blanks, the reason. What can
-be checked of that is: a function in a table is called somewhere there, or in tests/support; one that
-is said to store nothing reaches no store of shared memory by any call.
+be checked of that is: a function in a table is called somewhere there, or in tests/support; one
+that is said to store nothing reaches no store of shared memory by any call.
 """
 import re
 import sys

@@ -26,7 +26,7 @@ static void drop(void)
     test_broadcast_drop(&world.cast);
 }
 
-/* ---- how it stands when the operation begins ------------------------------------------------ */
+/* ---- how it stands when the operation begins ------------------------------------------------- */
 
 /* Empty: nothing published. Full: every slot holds an element. Wrapping: low words begin anew. */
 static void published(enum crash_state state, uint32_t n_slots)
@@ -163,7 +163,7 @@ static int writer_dies_again(void)
             {"the writer dies again", writer_dies_again},                             \
     }
 
-/* ---- what dies -------------------------------------------------------------------------------- */
+/* ---- what dies ------------------------------------------------------------------------------- */
 
 static int opens_and_publishes(void)
 {

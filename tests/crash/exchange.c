@@ -27,7 +27,7 @@ static void drop(void)
     exchange_drop(&world.exchange);
 }
 
-/* ---- what both sides do -------------------------------------------------------------------- */
+/* ---- what both sides do ---------------------------------------------------------------------- */
 
 static int push(void)
 {
@@ -120,7 +120,7 @@ static void goes_on(void)
     }
 }
 
-/* ---- how it stands when the operation begins ------------------------------------------------ */
+/* ---- how it stands when the operation begins ------------------------------------------------- */
 
 static void linked(enum crash_state state, uint32_t way, const uint32_t wrapping[3])
 {
@@ -282,7 +282,7 @@ static int both_come_back(void)
             {"the producer comes back", producer_comes_back}, {"both come back", both_come_back}, \
     }
 
-/* ---- who survives the client ------------------------------------------------------------------ */
+/* ---- who survives the client ----------------------------------------------------------------- */
 
 /* The producer takes the answers that are there, and finds the others when the client is back. */
 static int producer_takes_on(void)
@@ -325,7 +325,7 @@ static int both_come_back_for_the_client(void)
             {"both come back", both_come_back_for_the_client}, \
     }
 
-/* ---- what dies -------------------------------------------------------------------------------- */
+/* ---- what dies ------------------------------------------------------------------------------- */
 
 static int pushes(void)
 {
@@ -405,7 +405,7 @@ static int client_opens_again(void)
                : -1;
 }
 
-/* ---- waking ------------------------------------------------------------------------------------ */
+/* ---- waking ---------------------------------------------------------------------------------- */
 
 static int arms(void)
 {
@@ -456,7 +456,7 @@ static int kicks_once(void)
     return kicks() == 0 ? 1 : -1;
 }
 
-/* ---- coming up -------------------------------------------------------------------------------- */
+/* ---- coming up ------------------------------------------------------------------------------- */
 
 static int producer_grants(void)
 {
@@ -547,7 +547,7 @@ static int accepting_client_comes_back(void)
     return CRASH_UNSEEN;
 }
 
-/* ---- all of them ------------------------------------------------------------------------------ */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static const struct crash_operation operations[] = {
     {"crossvm_exchange_tx_open crossvm_exchange_tx_link",

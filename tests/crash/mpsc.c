@@ -34,7 +34,7 @@ static void drop(void)
     mpsc_drop(&world.mpsc);
 }
 
-/* ---- what everybody does ---------------------------------------------------------------------- */
+/* ---- what everybody does --------------------------------------------------------------------- */
 
 static uint32_t *number_at(uint32_t index)
 {
@@ -111,7 +111,7 @@ static void goes_on(uint32_t one, uint32_t two)
     CHECK_EQ(world.mpsc.rx.n_lost, n_lost);
 }
 
-/* ---- how it stands when the operation begins ------------------------------------------------ */
+/* ---- how it stands when the operation begins ------------------------------------------------- */
 
 static void remember(void)
 {
@@ -192,7 +192,7 @@ static void made(enum crash_state state)
     CHECK_EQ(mpsc_tx_open(&world.mpsc, 2), CROSSVM_OK);
 }
 
-/* ---- who survives a writer -------------------------------------------------------------------- */
+/* ---- who survives a writer ------------------------------------------------------------------- */
 
 /* Another writer pushes behind the dead one's claim, and buries it. */
 static int others_bury(void)
@@ -246,7 +246,7 @@ static int all_come_back(void)
             {"it comes back", writer_comes_back}, {"all come back", all_come_back},     \
     }
 
-/* ---- who survives one that buries ---------------------------------------------------------------- */
+/* ---- who survives one that buries ------------------------------------------------------------ */
 
 /* Whether the claim at the head is given up by now; then it is, and the rest is popped. */
 static int third_buries(void)
@@ -289,7 +289,7 @@ static int gravedigger_comes_back(void)
             {"it comes back", gravedigger_comes_back},                                            \
     }
 
-/* ---- who survives the consumer ---------------------------------------------------------------- */
+/* ---- who survives the consumer --------------------------------------------------------------- */
 
 /* The writers fill what is free; the consumer comes back at what it had released. */
 static int writers_write_on(void)
@@ -349,7 +349,7 @@ static int writers_bury_what_is_skipped(void)
     return (int)passed;
 }
 
-/* ---- what dies -------------------------------------------------------------------------------- */
+/* ---- what dies ------------------------------------------------------------------------------- */
 
 static int pushes(void)
 {
@@ -483,7 +483,7 @@ static int consumer_opens_again(void)
                                                                                               : -1;
 }
 
-/* ---- waking ------------------------------------------------------------------------------------ */
+/* ---- waking ---------------------------------------------------------------------------------- */
 
 static int arms(void)
 {
@@ -529,7 +529,7 @@ static int armed_consumer_comes_back(void)
     return CRASH_UNSEEN;
 }
 
-/* ---- coming up -------------------------------------------------------------------------------- */
+/* ---- coming up ------------------------------------------------------------------------------- */
 
 static int consumer_links(void)
 {
@@ -563,7 +563,7 @@ static int linking_consumer_comes_back(void)
     return CRASH_UNSEEN;
 }
 
-/* ---- all of them ------------------------------------------------------------------------------ */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static const struct crash_operation operations[] = {
     {"crossvm_mpsc_tx_push", CRASH_EACH, linked, pushes, SURVIVE_WRITER, false},

@@ -39,7 +39,7 @@ static void drop(void)
     }
 }
 
-/* ---- what everybody does ---------------------------------------------------------------------- */
+/* ---- what everybody does --------------------------------------------------------------------- */
 
 static void lend(uint32_t readers)
 {
@@ -119,7 +119,7 @@ static void owner_starts_again(void)
     test_pool_link(&world.pool);
 }
 
-/* ---- how it stands when the operation begins ------------------------------------------------ */
+/* ---- how it stands when the operation begins ------------------------------------------------- */
 
 static void watch(void)
 {
@@ -243,7 +243,7 @@ static void unbound(enum crash_state state)
     REQUIRE(test_pool_try_link(&world.pool, 1) == CROSSVM_OK);
 }
 
-/* ---- who survives an owner that lends --------------------------------------------------------- */
+/* ---- who survives an owner that lends -------------------------------------------------------- */
 
 /* Whether the owner, which is back, has lent the block; the readers then find its id. */
 static int is_lent(void)
@@ -304,7 +304,7 @@ static int nobody_is_left(void)
             {"everybody comes back", nobody_is_left},                                         \
     }
 
-/* ---- who survives an owner that takes back ----------------------------------------------------- */
+/* ---- who survives an owner that takes back --------------------------------------------------- */
 
 /* Blocks that are free when the owner is back; the rest of what was given back comes next. */
 static int collector_comes_back(void)
@@ -378,7 +378,7 @@ static int forgetter_comes_back(void)
     return (int)outcome;
 }
 
-/* ---- who survives a reader --------------------------------------------------------------------- */
+/* ---- who survives a reader ------------------------------------------------------------------- */
 
 /* The owner takes what it is told was given back: how many loans of reader 0 have ended. The dead
  * one's successor finds the others, or has given them back. */
@@ -486,7 +486,7 @@ static int table_is_bound(void)
     return 1;
 }
 
-/* ---- what dies -------------------------------------------------------------------------------- */
+/* ---- what dies ------------------------------------------------------------------------------- */
 
 static int lends(void)
 {
@@ -577,7 +577,7 @@ static int binds_again(void)
     return 0;
 }
 
-/* ---- waking ------------------------------------------------------------------------------------ */
+/* ---- waking ---------------------------------------------------------------------------------- */
 
 static int arms(void)
 {
@@ -617,7 +617,7 @@ static int armed_owner_comes_back(void)
     return CRASH_UNSEEN;
 }
 
-/* ---- all of them ------------------------------------------------------------------------------ */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static const struct crash_operation operations[] = {
     {"crossvm_pool_owner_open",

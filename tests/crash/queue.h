@@ -36,7 +36,7 @@ static inline void drop(void)
     queue_drop(&world.queue);
 }
 
-/* ---- what both sides do -------------------------------------------------------------------- */
+/* ---- what both sides do ---------------------------------------------------------------------- */
 
 static inline int push(void)
 {
@@ -108,7 +108,7 @@ static inline void consumer_starts_again(void)
     REQUIRE(queue_rx_link(&world.queue) == CROSSVM_OK);
 }
 
-/* A start that was cut short is not seen, or is seen whole: an incarnation comes with its own base. */
+/* A start that was cut short is not seen, or is whole: an incarnation comes with its own base. */
 static inline void start_is_whole(int status, const struct crossvm_spsc_peer *now,
                                   const struct crossvm_spsc_peer *before, uint32_t index)
 {
@@ -137,7 +137,7 @@ static inline void consumer_is_known(void)
           (world.dead.incarnation != 0 ? world.dead.incarnation : world.consumer.incarnation));
 }
 
-/* ---- how it stands when the operation begins ------------------------------------------------ */
+/* ---- how it stands when the operation begins ------------------------------------------------- */
 
 /* Wrapping: the index passes 2^32 with the next element, and the ring's end with the one after. */
 static inline void linked(enum crash_state state)

@@ -55,7 +55,7 @@ static struct crossvm_region_plan plan_of(uint8_t id)
     return plan;
 }
 
-/* ---- what everybody does ---------------------------------------------------------------------- */
+/* ---- what everybody does --------------------------------------------------------------------- */
 
 static int format(uint8_t id)
 {
@@ -200,7 +200,7 @@ static void goes_on(void)
     CHECK_EQ(find(&stranger, "state", CROSSVM_KIND_SNAPSHOT, &state), CROSSVM_NOT_FOUND);
 }
 
-/* ---- how it stands when the operation begins ------------------------------------------------ */
+/* ---- how it stands when the operation begins ------------------------------------------------- */
 
 static void mapped(void)
 {
@@ -211,8 +211,8 @@ static void mapped(void)
     crash_memory(&world.region.writable);
 }
 
-/* A region with a snapshot and bytes; what is spare was used before. Full: nothing is spare. Wrapping: the next generation
- * is the first one again. */
+/* A region with a snapshot and bytes; what is spare was used before. Full: nothing is spare.
+ * Wrapping: the next generation is the first one again. */
 static void formatted(enum crash_state state)
 {
     struct crossvm_snapshot_writer writer;
@@ -287,7 +287,7 @@ static void to_be_adopted(enum crash_state state)
     CHECK(is_version(&world.reader, VERSION, false));
 }
 
-/* ---- who survives a format --------------------------------------------------------------------- */
+/* ---- who survives a format ------------------------------------------------------------------- */
 
 /* Whoever comes now finds the old region, or the new one, or none. */
 static int newcomers_attach(void)
@@ -340,7 +340,7 @@ static int formatter_formats_again(void)
     return CRASH_UNSEEN;
 }
 
-/* ---- who survives the others -------------------------------------------------------------------- */
+/* ---- who survives the others ----------------------------------------------------------------- */
 
 /* A reader looks for "extra": it is there, cleared, or not; all else is as it was. */
 static int readers_of_allocator_read_on(void)
@@ -457,7 +457,7 @@ static int adopter_comes_back(void)
     return CRASH_UNSEEN;
 }
 
-/* ---- what dies -------------------------------------------------------------------------------- */
+/* ---- what dies ------------------------------------------------------------------------------- */
 
 static int formats(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What stands on queues: pipes, fan-in, wait sets. Their calls are several of the queue's, and they
- * may be left between those, too: a wait, for example, before it sleeps, while it sleeps, behind it.
+ * What stands on queues: pipes, fan-in, wait sets. Their calls are several of the queue's, and may
+ * be left between those, too: a wait, for example, before it sleeps, while it sleeps, behind it.
  */
 #include "queue.h"
 
@@ -42,7 +42,7 @@ static bool is_all_there_is(int answer)
     return answer == (n == 0 ? CROSSVM_TIMEOUT : (int)n);
 }
 
-/* ---- pipes --------------------------------------------------------------------------------------- */
+/* ---- pipes ----------------------------------------------------------------------------------- */
 
 static int producer_rings_the_bell(void)
 {
@@ -75,7 +75,7 @@ static int consumer_waits(void)
     return is_all_there_is(answer) && script.n_waits != 0 ? (int)(world.head != world.tail) : -1;
 }
 
-/* ---- fan-in ---------------------------------------------------------------------------------------- */
+/* ---- fan-in ---------------------------------------------------------------------------------- */
 
 static struct crossvm_fanin fanin;
 static struct crossvm_fanin_input inputs[2];
@@ -150,7 +150,7 @@ static int removes_the_input(void)
     return crossvm_fanin_remove(&fanin, 0) == CROSSVM_OK ? (int)taken : -1;
 }
 
-/* ---- wait sets -------------------------------------------------------------------------------------- */
+/* ---- wait sets ------------------------------------------------------------------------------- */
 
 static int consumer_waits_in_a_set(void)
 {

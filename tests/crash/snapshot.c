@@ -25,7 +25,7 @@ static void drop(void)
     test_snapshot_drop(&world.snap);
 }
 
-/* ---- how it stands when the operation begins ------------------------------------------------ */
+/* ---- how it stands when the operation begins ------------------------------------------------- */
 
 /* Empty: nothing published. Full: every slot holds a version. Wrapping: the low words of the next
  * version and of its mark begin anew. */
@@ -209,7 +209,7 @@ static int writer_dies_again(void)
             {"the writer dies again", writer_dies_again},                             \
     }
 
-/* ---- what dies -------------------------------------------------------------------------------- */
+/* ---- what dies ------------------------------------------------------------------------------- */
 
 static int opens_and_publishes(void)
 {

@@ -209,7 +209,7 @@ static int armed_consumer_comes_back(void)
     return CRASH_UNSEEN;
 }
 
-/* ---- counters --------------------------------------------------------------------------------- */
+/* ---- counters -------------------------------------------------------------------------------- */
 
 static uint64_t pair(const struct crossvm_le32 *lo, const struct crossvm_le32 *hi)
 {
@@ -260,7 +260,7 @@ static int consumer_nudges_once(void)
     return consumer_nudges() == 0 ? 1 : -1;
 }
 
-/* ---- coming up -------------------------------------------------------------------------------- */
+/* ---- coming up ------------------------------------------------------------------------------- */
 
 static int producer_opens_again(void)
 {
@@ -420,7 +420,7 @@ static int consumer_wants_something_else(void)
     return CRASH_UNSEEN;
 }
 
-/* ---- all of them ------------------------------------------------------------------------------ */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static const struct crash_operation operations[] = {
     {"crossvm_spsc_tx_open",

@@ -42,7 +42,7 @@ static void open_waiter(void)
             CROSSVM_OK);
 }
 
-/* ---- how it stands when the operation begins ------------------------------------------------ */
+/* ---- how it stands when the operation begins ------------------------------------------------- */
 
 /* Empty, full: from a low index on, from a high one. Wrapping: the index begins anew before the
  * event comes. */
@@ -118,7 +118,7 @@ static int waiter_comes_back(void)
     return CRASH_UNSEEN;
 }
 
-/* ---- what dies -------------------------------------------------------------------------------- */
+/* ---- what dies ------------------------------------------------------------------------------- */
 
 static int arms(void)
 {
