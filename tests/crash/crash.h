@@ -37,7 +37,7 @@ enum crash_state {
 };
 
 /* What a survivor answers to whom the outcome is not visible. */
-#define CRASH_UNSEEN (-1)
+#define CRASH_UNSEEN (-1000000)
 
 enum {
     CRASH_SURVIVORS = 6
@@ -117,6 +117,9 @@ static inline void crash_judge_outcome(unsigned survivor, int outcome)
     int *before = &crash.outcomes[survivor];
     if (outcome == CRASH_UNSEEN) {
         return;
+    }
+    if (outcome < 0) {
+        crash_violated("less than nothing was committed", outcome);
     }
     if (crash.stepper.n_images == 0 && outcome != 0) {
         crash_violated("an outcome before the first instruction", outcome);

@@ -97,6 +97,10 @@ static inline void producer_starts_again(void)
     }
     REQUIRE(queue_tx_open(&world.queue, 0) == CROSSVM_OK);
     REQUIRE(queue_tx_link(&world.queue) == CROSSVM_OK);
+    const struct crossvm_spsc_tx_shm *words = queue_tx_words(&world.queue);
+    CHECK_EQ(crossvm_load_pair(&words->n_refused_lo, &words->n_refused_hi), 0);
+    CHECK_EQ(crossvm_load_pair(&words->n_sent_lo, &words->n_sent_hi), 0);
+    CHECK_EQ(crossvm_load_pair(&words->n_suppressed_lo, &words->n_suppressed_hi), 0);
 }
 
 static inline void consumer_starts_again(void)
@@ -106,6 +110,9 @@ static inline void consumer_starts_again(void)
     }
     REQUIRE(queue_rx_open(&world.queue, world.capacity, world.elem_len) == CROSSVM_OK);
     REQUIRE(queue_rx_link(&world.queue) == CROSSVM_OK);
+    const struct crossvm_spsc_rx_shm *words = queue_rx_words(&world.queue);
+    CHECK_EQ(crossvm_load_pair(&words->n_sent_lo, &words->n_sent_hi), 0);
+    CHECK_EQ(crossvm_load_pair(&words->n_suppressed_lo, &words->n_suppressed_hi), 0);
 }
 
 /* A start that was cut short is not seen, or is whole: an incarnation comes with its own base. */
@@ -246,6 +253,15 @@ static inline void granted(enum crash_state state)
 {
     opened(state);
     CHECK_EQ(queue_tx_link(&world.queue), CROSSVM_NOT_YET);
+}
+
+/* The producer has granted one request, and finds another one. */
+static inline void asked_again(enum crash_state state)
+{
+    granted(state);
+    world.capacity = CAPACITY / 2;
+    world.elem_len = 12;
+    CHECK_EQ(crossvm_spsc_rx_ask(&world.queue.rx, world.capacity, world.elem_len), CROSSVM_OK);
 }
 
 /* ---- who survives the producer --------------------------------------------------------------- */
