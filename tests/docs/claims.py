@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every test that docs/TRUST.md names as showing a claim exists: the last column of a table whose
 heading is "shown by", and sentences "Shown by NAME.", name programs of tests/unit/ or scripts of
-tests/system/.
+tests/system/; verify/NAME is a program for the model checker, build/NAME a check of the sources.
+"By construction" and a dash name nothing (trust.py says where they may stand).
 
 usage: claims.py SOURCE_DIR [CC]      Status 0 or 1.
 """
@@ -10,7 +11,15 @@ import pathlib
 import re
 import sys
 
-SENTENCE = re.compile(r"Shown by ([a-z_0-9, ]+)\.")
+SENTENCE = re.compile(r"Shown by ([a-z_0-9/, ]+)\.")
+NO_TEST = re.compile(r"-+|By construction")
+
+# Where a test may lie: below tests/, by the folder that it is named with.
+PLACES = {
+    "": ("unit/{}.c", "unit/{}.cpp", "system/{}.py", "system/{}.sh"),
+    "verify": ("verify/programs/{}.c",),
+    "build": ("build/{}.py", "build/{}.sh"),
+}
 
 
 def named_tests(text):
@@ -27,8 +36,15 @@ def named_tests(text):
         else:
             names = cells[-1] if in_claims else ""
         for name in re.split(r",\s*", names):
-            if name and not re.fullmatch(r"-+", name):
+            if name and not NO_TEST.fullmatch(name):
                 yield number, name
+
+
+def exists(root, name):
+    """Whether there is a test of this name."""
+    folder, _, topic = name.rpartition("/")
+    return any((root / "tests" / place.format(topic)).is_file()
+               for place in PLACES.get(folder, ()))
 
 
 def main():
@@ -38,9 +54,8 @@ def main():
     claims = list(named_tests((root / "docs/TRUST.md").read_text()))
     failed = not claims
     for number, name in claims:
-        if not any((root / f"tests/{test}").is_file()
-                   for test in (f"unit/{name}.c", f"system/{name}.py", f"system/{name}.sh")):
-            print(f"docs/TRUST.md:{number}: there is no tests/unit/{name}.c, and no tests/system")
+        if not exists(root, name):
+            print(f"docs/TRUST.md:{number}: there is no test {name}")
             failed = True
     print(f"{len(claims)} times a test is named")
     return 1 if failed else 0
