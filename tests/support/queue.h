@@ -142,10 +142,7 @@ struct queue_options {
 
 static inline void queue_map(struct test_region *region, uint64_t len, bool one_mapping)
 {
-    char path[] = "/tmp/crossvm-test-XXXXXX";
-    int fd = mkstemp(path);
-    REQUIRE(fd >= 0 && unlink(path) == 0);
-    REQUIRE(ftruncate(fd, (off_t)queue_pages_len(len)) == 0);
+    int fd = test_file(queue_pages_len(len));
     void *rw = queue_map_view(fd, len, PROT_READ | PROT_WRITE);
     void *ro = one_mapping ? rw : queue_map_view(fd, len, PROT_READ);
     REQUIRE(close(fd) == 0);

@@ -70,15 +70,20 @@ static inline bool test_fits(uint64_t len)
     return true;
 }
 
+/* A file of len zeros that is memory alone: some tests make thousands, and a disk would feel it. */
+static inline int test_file(uint64_t len)
+{
+    int fd = memfd_create("crossvm-test", MFD_CLOEXEC);
+    REQUIRE(fd >= 0);
+    REQUIRE(ftruncate(fd, (off_t)len) == 0);
+    return fd;
+}
+
 /* Maps len bytes of new shared memory, all zero, twice. */
 static inline void test_map(struct crossvm_mapping *writable, struct crossvm_mapping *read_only,
                             uint64_t len)
 {
-    char path[] = "/tmp/crossvm-test-XXXXXX";
-    int fd = mkstemp(path);
-    REQUIRE(fd >= 0);
-    REQUIRE(unlink(path) == 0);
-    REQUIRE(ftruncate(fd, (off_t)len) == 0);
+    int fd = test_file(len);
     void *rw = mmap(NULL, (size_t)len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     void *ro = mmap(NULL, (size_t)len, PROT_READ, MAP_SHARED, fd, 0);
     REQUIRE(rw != MAP_FAILED && ro != MAP_FAILED);
