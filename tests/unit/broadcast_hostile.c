@@ -235,7 +235,7 @@ static void try_around(uint32_t n_slots, uint64_t newest, uint64_t *dice)
     test_broadcast_make(&cast, n_slots, LEN);
     test_broadcast_restart_at(&cast, newest);
     for (uint32_t begun = 0; begun <= n_slots / 2; begun++) {
-        for (unsigned long i = 0; i < 400 * check_scale(); i++) {
+        for (unsigned long i = 0; i < 400 / CHECK_SHORTER * check_scale(); i++) {
             change_some(&cast, newest, dice);
         }
         test_put(&cast.writer, LEN);
@@ -393,7 +393,7 @@ static void any_word_may_change_at_any_access(void)
     struct attack attack;
     memset(&attack, 0, sizeof(attack));
     attack.dice = 99;
-    for (unsigned long i = 0; i < 4000 * check_scale(); i++) {
+    for (unsigned long i = 0; i < 4000 / CHECK_SHORTER * check_scale(); i++) {
         uint32_t n_slots = 2u << check_random(&attack.dice) % 4;
         attack.newest = i % 2 == 0 ? i % 40 : test_version_edges[i % TEST_N_VERSION_EDGES];
         attack.forward = i % 3 != 0;

@@ -146,12 +146,13 @@ static void survivor_step(void)
 
 static void lives(uint32_t way)
 {
-    unsigned long n_kills = N_KILLS * check_scale();
+    unsigned long n_kills = N_KILLS / CHECK_SHORTER * check_scale();
+    uint32_t enough = 20000 / CHECK_SHORTER;
     uint32_t life = 0;
     uint32_t index = start;
     *seen = start;
     exchange_up(&exchange, CAPACITY, ELEM_LEN, start, way);
-    for (; (life < n_kills || index - start < 20000) && check_n_failed == 0; life++) {
+    for (; (life < n_kills || index - start < enough) && check_n_failed == 0; life++) {
         uint32_t rounds = rounds_of_life();
         pid_t child = test_fork();
         if (child == 0) {

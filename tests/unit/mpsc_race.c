@@ -28,7 +28,7 @@ static int bell;
 
 static uint32_t times(uint32_t n)
 {
-    return (uint32_t)(n * check_scale());
+    return (uint32_t)(n * check_scale() / CHECK_SHORTER);
 }
 
 /* ---- writers --------------------------------------------------------------------------------- */

@@ -11,7 +11,7 @@ enum {
     N = 12,
     LEN = 200,
     N_KILLS = 40,
-    N_ENOUGH = 3000,
+    N_ENOUGH = 3000 / CHECK_SHORTER,
     MOST_KEPT = 4
 };
 
@@ -147,7 +147,7 @@ static pid_t start_reader(uint32_t life)
 
 static void readers_die(void)
 {
-    unsigned long n_kills = N_KILLS * check_scale();
+    unsigned long n_kills = N_KILLS / CHECK_SHORTER * check_scale();
     uint32_t life = 0;
     memset(record, 0, sizeof(*record));
     test_pool_make(&pool, N, LEN, 1);
@@ -238,7 +238,7 @@ static void owner_life(uint32_t life)
 
 static void killed_owners_leave_blocks_to_their_successors(void)
 {
-    unsigned long n_kills = N_KILLS * check_scale();
+    unsigned long n_kills = N_KILLS / CHECK_SHORTER * check_scale();
     uint32_t life = 0;
     memset(record, 0, sizeof(*record));
     test_pool_make(&pool, N, LEN, 1);

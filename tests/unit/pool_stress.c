@@ -108,7 +108,7 @@ static void no_block_changes_while_a_reader_has_it(void)
 {
     static const uint32_t numbers[N_READERS] = {0, 1, 2};
     pthread_t threads[N_READERS + 1];
-    n_sent = N_SENT * check_scale();
+    n_sent = N_SENT / CHECK_SHORTER * check_scale();
     test_pool_make_closed(&pool, N, LEN, N_READERS);
     test_pool_one_mapping(&pool);
     test_pool_open_owner(&pool);

@@ -314,7 +314,7 @@ static void readers_finish(struct race *race, struct tally *tallies, const char 
 
 static unsigned long attempts_for(uint32_t payload_len)
 {
-    return (payload_len > 10000 ? 30 : 100) * check_scale();
+    return (payload_len > 10000 ? 30 : 100) / CHECK_SHORTER * check_scale();
 }
 
 static void race_with_a_thread(uint32_t n_slots, uint32_t payload_len)
@@ -440,7 +440,7 @@ static void kill_again_and_again(uint32_t n_slots, uint32_t payload_len, uint64_
     tally.race = &race;
     race_make(&race, n_slots, payload_len);
     struct crossvm_snapshot_reader reader = race.snap.reader;
-    for (unsigned long i = 0; i < 25 * check_scale(); i++) {
+    for (unsigned long i = 0; i < 24 / CHECK_SHORTER * check_scale(); i++) {
         int ended;
         pid_t writer = write_in_process(&race);
         tally.mode = (int)(i % 3);

@@ -94,10 +94,10 @@ static uint32_t pop_exactly_the_next(uint32_t next)
 static void killed_producers_lose_repeat_and_tear_nothing(void)
 {
     uint32_t next = start;
-    unsigned long n_kills = N_KILLS * check_scale();
+    unsigned long n_kills = N_KILLS / CHECK_SHORTER * check_scale();
     queue_up(&queue, CAPACITY, ELEM_LEN, start, usual);
     uint32_t life = 0;
-    for (; life < n_kills || next - start < 100000; life++) {
+    for (; life < n_kills || next - start < 100000 / CHECK_SHORTER; life++) {
         uint32_t rounds = rounds_of_life();
         pid_t child = test_fork();
         if (child == 0) {
@@ -187,12 +187,12 @@ static void consumer_life(uint32_t life)
 
 static void killed_consumers_lose_nothing_and_repeat_little(void)
 {
-    unsigned long n_kills = N_KILLS * check_scale();
+    unsigned long n_kills = N_KILLS / CHECK_SHORTER * check_scale();
     record = (struct record *)lives_record(sizeof(*record));
     record->next = start;
     queue_up(&queue, CAPACITY, ELEM_LEN, start, usual);
     uint32_t life = 0;
-    for (; life < n_kills || record->next - start < 100000; life++) {
+    for (; life < n_kills || record->next - start < 100000 / CHECK_SHORTER; life++) {
         uint32_t rounds = rounds_of_life();
         pid_t child = test_fork();
         if (child == 0) {

@@ -213,7 +213,7 @@ static void between_processes(uint32_t capacity, uint32_t n)
 
 static uint32_t times(uint32_t n)
 {
-    uint64_t all = (uint64_t)n * check_scale();
+    uint64_t all = (uint64_t)n * check_scale() / CHECK_SHORTER;
     return all > 0xf0000000u ? 0xf0000000u : (uint32_t)all;
 }
 
