@@ -236,7 +236,7 @@ static void a_writer_resumes_at_the_newest_complete_version(void)
 {
     for (uint32_t n = 2; n <= N_MAX; n *= 2) {
         struct crossvm_slots slots = slots_of(n);
-        struct crossvm_fault fault = {0, 0, 0};
+        struct crossvm_fault fault = {0, 0, 0, {0}};
         uint64_t version = 99;
         CHECK_EQ(crossvm_slots_writer_resume(&slots, memory, &version, &fault), CROSSVM_OK);
         CHECK_EQ(version, 0);
@@ -259,7 +259,7 @@ static void a_writer_resumes_at_the_newest_complete_version(void)
 static void a_writer_does_not_resume_at_implausible_words(void)
 {
     struct crossvm_slots slots = slots_of(4);
-    struct crossvm_fault fault = {0, 0, 0};
+    struct crossvm_fault fault = {0, 0, 0, {0}};
     uint64_t version;
     publish(&slots, 1);
     crossvm_store_relaxed(&slots.control->latest, 2);
