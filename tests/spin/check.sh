@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# The models of waking: spin searches each exhaustively and finds nothing; each variant that leaves
+# The models of waking and of peers: spin searches each exhaustively and finds nothing; each variant that leaves
 # one rule out is found. And the models say what the headers do: rules and steps are compared.
 #
 # usage: check.sh SOURCE_DIR CC
@@ -86,6 +86,15 @@ run() (
     rm -rf "$folder"
 )
 
+# The model of peers goes by the header's own table.
+make_table() {
+    if ! "$cc" -std=c11 -I"$source_dir/include" -o "$work/table" "$source_dir/tests/spin/peer_table.c" \
+        2>"$work/errors" || ! "$work/table" >"$work/peer_table.h"; then
+        cat "$work/errors"
+        fail "peer_table.c does not compile, or not run"
+    fi
+}
+
 # What the models and the headers have in common.
 compare() {
     if ! "$cc" -std=c11 -O1 -pthread -I"$source_dir/include" -o "$work/header" \
@@ -117,6 +126,10 @@ models() {
     run holds pipe live
     run holds pipe live -DDELAY
     run holds pipe safety -DANY
+    run holds peer safety
+    run holds peer safety -DDEATHS=2 -DFALSE_NEWS=0
+    run holds peer live -DFALSE_NEWS=0
+    run holds peer live -DDEATHS=0 -DFALSE_NEWS=2
 }
 
 variants() {
@@ -135,8 +148,13 @@ variants() {
         run found pipe live -DDELAY -D$rule
     done
     run found pipe live -DPATIENT -DLAZY=2 -DNO_FLUSH_BEFORE_SLEEP
+    for rule in NO_ECHO_RESET NO_SECOND_LOOK SAME_SEED; do
+        run found peer safety -DDEATHS=2 -D$rule
+    done
+    run found peer live -DDEATHS=0 -DFALSE_NEWS=2 -DNO_NEW_LIFE
 }
 
+make_table
 compare
 models >"$work/models.txt" &
 variants

@@ -14,7 +14,7 @@
  *   NO_...       a rule left out
  */
 #ifndef DEATHS
-#define DEATHS 2
+#define DEATHS 1
 #endif
 #ifndef FALSE_NEWS
 #define FALSE_NEWS 1
