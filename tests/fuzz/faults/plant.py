@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Plants one fault into a copy of the headers, for tests/fuzz/planted.sh.
+
+plant.py SOURCE_DIR --list          names of the faults, each with the target that has to find it
+plant.py SOURCE_DIR FAULT OUT_DIR   copies include/ to OUT_DIR and plants the fault there
+
+A fault is a text of one header that is replaced by another; the text has to stand there exactly
+once, else nothing was planted and this fails.
+"""
+import pathlib
+import shutil
+import sys
+
+# name: (target, header, text, text with the fault)
+FAULTS = {
+    "spsc-tail-loaded-twice": (
+        "spsc", "spsc.h",
+        "        rx->found = tail - rx->tail;\n        rx->tail = tail;\n",
+        "        rx->found = tail - rx->tail;\n"
+        "        rx->tail = crossvm_load_relaxed(&rx->peer->line.index);\n"),
+    "spsc-tail-unjudged": (
+        "spsc", "spsc.h",
+        "        if (tail - rx->tail > rx->capacity - known) {\n",
+        "        if (tail == rx->tail - 1) {\n"),
+    "spsc-head-unjudged": (
+        "spsc", "spsc.h",
+        "    if (head - tx->head > tx->tail - tx->head) {\n",
+        "    if (head == tx->head - 1) {\n"),
+    "spsc-request-loaded-twice": (
+        "spsc", "spsc.h",
+        "    tx->capacity = capacity;\n    tx->elem_len = elem_len;\n"
+        "    crossvm_i_spsc_answer(tx, request, capacity,",
+        "    tx->capacity = crossvm_load_relaxed(&tx->peer->capacity);\n"
+        "    tx->elem_len = elem_len;\n"
+        "    crossvm_i_spsc_answer(tx, request, capacity,"),
+    "spsc-corrupt-forgotten": (
+        "spsc", "spsc.h",
+        "    rx->state = CROSSVM_CORRUPT;\n    rx->n_avail = 0;\n",
+        "    rx->n_avail = 0;\n"),
+}
+
+
+def plant(source, name, out):
+    _, header, old, new = FAULTS[name]
+    shutil.copytree(source / "include", out, dirs_exist_ok=True)
+    path = out / "crossvm" / header
+    text = path.read_text()
+    if text.count(old) != 1:
+        sys.exit(f"plant.py: {name}: its text stands in {header} {text.count(old)} times: "
+                 "expected once")
+    path.write_text(text.replace(old, new))
+
+
+def main():
+    if len(sys.argv) == 3 and sys.argv[2] == "--list":
+        for name, fault in FAULTS.items():
+            print(name, fault[0])
+    elif len(sys.argv) == 4 and sys.argv[2] in FAULTS:
+        plant(pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3]))
+    else:
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
