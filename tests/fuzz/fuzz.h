@@ -246,8 +246,8 @@ FUZZ_BARE static inline void fuzz_hot(const struct fuzz_part *part, size_t off, 
     }
 }
 
-/* Own indices and the like, near to which the enemy's values lie. */
-FUZZ_BARE static inline void fuzz_around(const uint32_t *value)
+/* Own indices and the like, near to which the enemy's values lie; of wider ones the low word. */
+FUZZ_BARE static inline void fuzz_around(const void *value)
 {
     FUZZ_CHECK(fuzz.n_around < FUZZ_AROUND);
     fuzz.around[fuzz.n_around] = value;
@@ -335,7 +335,10 @@ FUZZ_BARE static inline uint32_t fuzz_near(uint32_t how)
                                          0x7fffffffu,
                                          0x80000000u,
                                          0x80000001u};
-    uint32_t base = fuzz.n_around == 0 ? 0 : *fuzz.around[how % fuzz.n_around];
+    uint32_t base = 0;
+    if (fuzz.n_around != 0) {
+        __builtin_memcpy(&base, fuzz.around[how % fuzz.n_around], sizeof(base));
+    }
     return base + distances[how / FUZZ_AROUND % FUZZ_ELEMENTS(distances)];
 }
 
@@ -481,6 +484,9 @@ FUZZ_BARE static inline int fuzz_end(int status, uint64_t answers, long long mos
     }
     return status;
 }
+
+/* A function that answers a status, or a number that is no more than `most`. */
+#define FUZZ_ANY 0x7fffffffLL
 
 /* Calls a function that answers a status or a number up to `most`. */
 #define FUZZ_CALL(function, arguments, steps, answers, most) \

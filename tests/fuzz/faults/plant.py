@@ -34,6 +34,43 @@ FAULTS = {
         "    tx->capacity = crossvm_load_relaxed(&tx->peer->capacity);\n"
         "    tx->elem_len = elem_len;\n"
         "    crossvm_i_spsc_answer(tx, request, capacity,"),
+    "snapshot-length-unjudged": (
+        "snapshot", "snapshot.h",
+        "    if (info->len > reader->payload_len) {\n",
+        "    if (info->len == UINT32_MAX) {\n"),
+    "snapshot-length-loaded-twice": (
+        "snapshot", "snapshot.h",
+        "        return status;\n    }\n    return CROSSVM_OK;\n}\n\n/* An older version than",
+        "        return status;\n    }\n    info->len = crossvm_load_relaxed(&slot->len);\n"
+        "    return CROSSVM_OK;\n}\n\n/* An older version than"),
+    "snapshot-tries-without-end": (
+        "snapshot", "snapshot.h",
+        "    for (uint32_t i = 0; i < CROSSVM_SNAPSHOT_TRIES && status == CROSSVM_TORN; i++) {\n"
+        "        status = crossvm_snapshot_reader_peek(reader, &view);\n",
+        "    while (status == CROSSVM_TORN) {\n"
+        "        status = crossvm_snapshot_reader_peek(reader, &view);\n"),
+    "snapshot-restart-unjudged": (
+        "snapshot", "snapshot.h",
+        "    if (writer->len > writer->payload_len) {\n",
+        "    if (writer->len == UINT32_MAX) {\n"),
+    "broadcast-length-unjudged": (
+        "broadcast", "broadcast.h",
+        "    if (status == CROSSVM_OK && *len > reader->elem_len) {\n",
+        "    if (status == CROSSVM_OK && *len == UINT32_MAX) {\n"),
+    "broadcast-corrupt-forgotten": (
+        "broadcast", "broadcast.h",
+        "    if (reader->fault.rule != CROSSVM_RULE_NONE) {\n        return CROSSVM_CORRUPT;\n"
+        "    }\n    search.n_kept",
+        "    search.n_kept"),
+    "bytes-range-wraps": (
+        "bytes", "bytes.h",
+        "    return off <= total && len <= total - off;\n",
+        "    return off + len <= total;\n"),
+    "wake-mode-loaded-twice": (
+        "wake", "wake.h",
+        "    if (mode != CROSSVM_WAKE_EVENT) {\n        return index != old;\n",
+        "    if (crossvm_load_relaxed(&publisher->line->mode) != CROSSVM_WAKE_EVENT) {\n"
+        "        return index != old;\n"),
     "spsc-corrupt-forgotten": (
         "spsc", "spsc.h",
         "    rx->state = CROSSVM_CORRUPT;\n    rx->n_avail = 0;\n",
