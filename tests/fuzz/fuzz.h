@@ -49,7 +49,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 enum {
     FUZZ_PARTS = 16,
     FUZZ_KEPT = 32,
-    FUZZ_HOT = 64,
+    FUZZ_HOT = 128,
     FUZZ_AROUND = 4,
     FUZZ_CALLS = 16 /* of the honest side in a run, at most */
 };
@@ -177,6 +177,7 @@ static struct {
     unsigned long storm; /* accesses at which storm_at is raised */
     struct crossvm_le32 *storm_at;
     uint32_t storm_by;
+    unsigned long stores; /* of the call */
     bool calling;
 
     volatile uint32_t sink;
@@ -418,7 +419,7 @@ FUZZ_BARE static inline void fuzz_write(void)
     }
     uint32_t old = crossvm_i_word(word);
     if ((when & 0xe0u) == 0x80) {
-        fuzz.storm = (fuzz.pass + 1) * 16;
+        fuzz.storm = fuzz.pass == 31 ? 4096 : (fuzz.pass + 1) * 8;
         fuzz.storm_at = word;
         fuzz.storm_by = how % 4;
         return;
@@ -456,6 +457,8 @@ FUZZ_BARE void crossvm_hook(enum crossvm_access access, const volatile void *add
         }
     } else if (access != CROSSVM_ACCESS_FENCE && !fuzz_writable(at, len)) {
         fuzz_wrong("writes where it may not", (long long)len);
+    } else {
+        fuzz.stores += access != CROSSVM_ACCESS_FENCE;
     }
     fuzz_enemy();
 }
@@ -470,6 +473,7 @@ FUZZ_BARE static inline void fuzz_begin(const char *name, unsigned long most)
     fuzz_call = name;
     fuzz.most = most;
     fuzz.seen = 0;
+    fuzz.stores = 0;
     fuzz.calling = true;
 }
 
@@ -512,7 +516,9 @@ static inline void fuzz_sticky(struct fuzz_sticky *sticky, int status,
                                const struct crossvm_fault *fault, const struct fuzz_part *part)
 {
     if (sticky->corrupt) {
-        FUZZ_CHECK(status == CROSSVM_CORRUPT);
+        if (status != CROSSVM_CORRUPT) {
+            fuzz_wrong("has forgotten that it was CORRUPT", status);
+        }
         FUZZ_CHECK(memcmp(fault, &sticky->fault, sizeof(*fault)) == 0);
         return;
     }

@@ -34,6 +34,26 @@ FAULTS = {
         "    tx->capacity = crossvm_load_relaxed(&tx->peer->capacity);\n"
         "    tx->elem_len = elem_len;\n"
         "    crossvm_i_spsc_answer(tx, request, capacity,"),
+    "region-length-unjudged": (
+        "region", "region.h",
+        "    if (length > mapping->len) {\n",
+        "    if (length > mapping->len + 4096) {\n"),
+    "region-capacity-loaded-twice": (
+        "region", "region.h",
+        "    region->granule = granule;\n    region->capacity = capacity;\n",
+        "    region->granule = granule;\n"
+        "    region->capacity = crossvm_load_relaxed(&crossvm_i_header(region)->capacity);\n"),
+    "region-entry-loaded-twice": (
+        "region", "region.h",
+        "    walk->end = chunk->off + chunk->length;\n    walk->next++;\n",
+        "    chunk->length = crossvm_load_relaxed(\n"
+        "        &((const struct crossvm_entry_shm *)(const void *)entry)->length_lo);\n"
+        "    walk->end = chunk->off + chunk->length;\n    walk->next++;\n"),
+    "region-tries-without-end": (
+        "region", "region.h",
+        "    for (uint32_t i = 0; i < CROSSVM_DIRECTORY_TRIES && status == CROSSVM_TORN; i++) {\n"
+        "        struct crossvm_i_walk walk;\n",
+        "    while (status == CROSSVM_TORN) {\n        struct crossvm_i_walk walk;\n"),
     "snapshot-length-unjudged": (
         "snapshot", "snapshot.h",
         "    if (info->len > reader->payload_len) {\n",
@@ -71,6 +91,37 @@ FAULTS = {
         "    if (mode != CROSSVM_WAKE_EVENT) {\n        return index != old;\n",
         "    if (crossvm_load_relaxed(&publisher->line->mode) != CROSSVM_WAKE_EVENT) {\n"
         "        return index != old;\n"),
+    "exchange-head-unjudged": (
+        "exchange", "exchange.h",
+        "    if (queue->head - tx->queue.taken > queue->tail - tx->queue.taken) {\n",
+        "    if (queue->head == tx->queue.taken - 1) {\n"),
+    "exchange-restart-unjudged": (
+        "exchange", "spsc.h",
+        "    if (tx->chunk.kind == CROSSVM_KIND_SPSC_TX || tx->tail - tx->taken <= tx->capacity) {\n",
+        "    if (tx->tail - tx->taken != UINT32_MAX) {\n"),
+    "mpsc-corrupt-forgotten": (
+        "mpsc", "mpsc.h",
+        "    rx->state = CROSSVM_CORRUPT;\n    return crossvm_i_fault(&rx->fault, off, word,",
+        "    return crossvm_i_fault(&rx->fault, off, word,"),
+    "mpsc-tries-without-end": (
+        "mpsc", "mpsc.h",
+        "    for (uint32_t i = 0; i < CROSSVM_MPSC_TRIES && status == CROSSVM_TORN; i++) {\n",
+        "    while (status == CROSSVM_TORN) {\n"),
+    "pool-unit-unjudged": (
+        "pool", "pool.h",
+        "    if (off - reader->first_off >= reader->blocks_len) {\n",
+        "    if (off < reader->first_off) {\n"),
+    "pool-length-unjudged": (
+        "pool", "pool.h",
+        "        crossvm_i_pool_is_content(wanted) && view->len <= reader->block_len) {\n",
+        "        crossvm_i_pool_is_content(wanted)) {\n"),
+    "pool-number-loaded-twice": (
+        "pool", "pool.h",
+        "    bool begins = crossvm_i_multiply64(reader->stride, view->number) == "
+        "off - reader->first_off;\n",
+        "    bool begins = crossvm_i_multiply64(reader->stride, view->number) == "
+        "off - reader->first_off;\n"
+        "    view->number = crossvm_load_relaxed(&view->header->number);\n"),
     "spsc-corrupt-forgotten": (
         "spsc", "spsc.h",
         "    rx->state = CROSSVM_CORRUPT;\n    rx->n_avail = 0;\n",
