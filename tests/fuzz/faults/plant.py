@@ -122,6 +122,15 @@ FAULTS = {
         "    bool begins = crossvm_i_multiply64(reader->stride, view->number) == "
         "off - reader->first_off;\n"
         "    view->number = crossvm_load_relaxed(&view->header->number);\n"),
+    "fanin-tail-loaded-twice": (
+        "fanin", "fanin.h",
+        "    uint32_t n = queue->tail - queue->head;\n    return (int)(n < fanin->credit",
+        "    uint32_t n = crossvm_load_relaxed(&queue->peer->line.index) - queue->head;\n"
+        "    return (int)(n < fanin->credit"),
+    "pipe-wait-without-end": (
+        "pipe", "service/pipe.h",
+        "!stuck && crossvm_notify_now(pipe->bell.notify) < deadline_ns) {\n",
+        "!stuck) {\n"),
     "spsc-corrupt-forgotten": (
         "spsc", "spsc.h",
         "    rx->state = CROSSVM_CORRUPT;\n    rx->n_avail = 0;\n",
