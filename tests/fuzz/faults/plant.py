@@ -122,6 +122,10 @@ FAULTS = {
         "    bool begins = crossvm_i_multiply64(reader->stride, view->number) == "
         "off - reader->first_off;\n"
         "    view->number = crossvm_load_relaxed(&view->header->number);\n"),
+    "waitset-wait-without-end": (
+        "waitset", "service/waitset.h",
+        "        if (now_ns >= deadline_ns) {\n",
+        "        if (now_ns == UINT64_MAX) {\n"),
     "fanin-tail-loaded-twice": (
         "fanin", "fanin.h",
         "    uint32_t n = queue->tail - queue->head;\n    return (int)(n < fanin->credit",
