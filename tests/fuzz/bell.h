@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tests/fuzz/bell.h - a doorbell without an operating system: a wait is a moment in which the enemy
- * writes, and time goes on; it ends with a false alarm, at the deadline, or by the system's refusal.
+ * writes, and time goes on. It ends with a false alarm, at the deadline, or by the system's
+ * refusal.
  */
 #ifndef CROSSVM_TESTS_FUZZ_BELL_H
 #define CROSSVM_TESTS_FUZZ_BELL_H

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every public function of layers 2 to 5 has an enemy: entries.py SOURCE_DIR.
+"""Every public function of layers 2 to 5 has an enemy, and its loads are counted: entries.py
+SOURCE_DIR.
 
 Each is named in the array `entries` of a target in tests/fuzz, and called there, or stands in
-tests/fuzz/not_fuzzed.txt with the reason. Nothing stands in both, no reason is left for what is not
-there any more, and no target names what it does not call.
+tests/fuzz/not_fuzzed.txt with the reason. Each of those that have an enemy is audited in
+tests/fetch/fetch.c, or stands in tests/fetch/not_audited.txt with the reason. Nothing stands in
+both, no reason is left for what is not there any more, and no target names what it does not call.
 """
 import pathlib
 import re
@@ -28,6 +30,23 @@ def public(source):
     return {name for name in names if name.startswith("crossvm_")}
 
 
+def excuses(path, functions, done, report):
+    """The functions that a list excuses, each with its reason."""
+    excused = {}
+    for line in path.read_text().splitlines():
+        if line.startswith("#") or not line.strip():
+            continue
+        name, _, reason = line.partition(" ")
+        excused[name] = reason.strip()
+        if not excused[name]:
+            report.wrong(path.name, f"{name} has no reason")
+        if name not in functions:
+            report.wrong(path.name, f"{name} is no public function of layers 2 to 5")
+        if name in done:
+            report.wrong(path.name, f"{name} is in {done[name]}")
+    return excused
+
+
 def main():
     source = common.source_dir()
     report = common.Report()
@@ -46,21 +65,19 @@ def main():
                 report.wrong(path.name, f"names {name} and does not call it")
             if name not in functions:
                 report.wrong(path.name, f"names {name}, which is no public function of its layers")
-    excused = {}
-    for line in (source / "tests" / "fuzz" / "not_fuzzed.txt").read_text().splitlines():
-        if line.startswith("#") or not line.strip():
-            continue
-        name, _, reason = line.partition(" ")
-        excused[name] = reason.strip()
-        if not excused[name]:
-            report.wrong("not_fuzzed.txt", f"{name} has no reason")
-        if name not in functions:
-            report.wrong("not_fuzzed.txt", f"{name} is no public function of layers 2 to 5")
-        if name in entered:
-            report.wrong("not_fuzzed.txt", f"{name} is called by {entered[name]}")
+    excused = excuses(source / "tests" / "fuzz" / "not_fuzzed.txt", functions, entered, report)
     for name in sorted(functions - set(entered) - set(excused)):
         report.wrong(name, "is neither an entry of a fuzz target nor in not_fuzzed.txt")
-    return report.finish(f"{len(entered)} functions have an enemy, {len(excused)} need none")
+    text = (source / "tests" / "fetch" / "fetch.c").read_text()
+    audited = {name: "fetch.c" for name in re.findall(r'AUDIT\(\s*"(\w+)"', text)}
+    for name in sorted(set(audited) - functions):
+        report.wrong("fetch.c", f"audits {name}, which is no public function of its layers")
+    unaudited = excuses(source / "tests" / "fetch" / "not_audited.txt", functions, audited, report)
+    for name in sorted(set(entered) - set(audited) - set(unaudited)):
+        report.wrong(name, "is neither audited by fetch.c nor in not_audited.txt")
+    return report.finish(f"{len(entered)} functions have an enemy, {len(excused)} need none; "
+                         f"the loads of {len(audited)} are counted, those of {len(unaudited)} "
+                         "need not be")
 
 
 if __name__ == "__main__":

@@ -97,7 +97,8 @@ FAULTS = {
         "    if (queue->head == tx->queue.taken - 1) {\n"),
     "exchange-restart-unjudged": (
         "exchange", "spsc.h",
-        "    if (tx->chunk.kind == CROSSVM_KIND_SPSC_TX || tx->tail - tx->taken <= tx->capacity) {\n",
+        "    if (tx->chunk.kind == CROSSVM_KIND_SPSC_TX || "
+        "tx->tail - tx->taken <= tx->capacity) {\n",
         "    if (tx->tail - tx->taken != UINT32_MAX) {\n"),
     "mpsc-corrupt-forgotten": (
         "mpsc", "mpsc.h",
