@@ -501,7 +501,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_mpsc_tx_bury(struct crossvm_mpsc_tx
         return CROSSVM_INVALID;
     }
     if (crossvm_load_relaxed(&tx->own->epoch) != tx->epoch) {
-        tx->state = CROSSVM_STALE;
+        tx->state = tx->state == CROSSVM_CORRUPT ? tx->state : CROSSVM_STALE;
         return CROSSVM_STALE;
     }
     tx->kick.fresh = true;

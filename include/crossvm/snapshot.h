@@ -393,16 +393,17 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_snapshot_writer_open(
     }
     const struct crossvm_slot_shm *newest =
         crossvm_i_slot(&writer->slots, (uint32_t)writer->version);
-    writer->len = crossvm_load_relaxed(&newest->len);
-    if (writer->len > writer->payload_len) {
+    uint32_t len = crossvm_load_relaxed(&newest->len);
+    if (len > writer->payload_len) {
         CROSSVM_FENCE_ACQUIRE(chunk_epoch, &newest->len);
         if (crossvm_load_relaxed(&writer->slots.control->epoch) != writer->slots.epoch) {
             return CROSSVM_STALE;
         }
         return crossvm_i_fault(&writer->fault,
-                               (uint64_t)((const unsigned char *)&newest->len - region->base),
-                               writer->len, CROSSVM_RULE_SLOT_LEN);
+                               (uint64_t)((const unsigned char *)&newest->len - region->base), len,
+                               CROSSVM_RULE_SLOT_LEN);
     }
+    writer->len = len;
     return CROSSVM_OK;
 }
 

@@ -31,6 +31,7 @@ GROUPS = {
     "spsc_incarnation": ("peer",),
     "doorbell": ("doorbell",),
     "pool": ("pool",),
+    "peer": ("peer", "link"),
 }
 
 
