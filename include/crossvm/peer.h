@@ -60,7 +60,9 @@
  *   peer_echo         echo, release     -> fence behind the words: an answer brings what its side
  *                                          had done before it answered
  *   peer_closed       closed, release   -> fence behind the words: the end brings the last elements
- *   peer_reply        reply, release    -> reply, acquire: it brings its asker and time
+ *   peer_reply        reply, release    -> reply, acquire: it brings its time
+ *   peer_asker        asker, release    -> asker, acquire: it brings its time, when two lives ask
+ *                                          by one number
  *   peer_reply_words  fence behind 0    -> fence behind the time: no words of two replies
  *
  * The handshake is that of sessions (Zephyr's icmsg; NVIDIA Tegra's IVC has it with three states),
@@ -235,8 +237,9 @@ CROSSVM_INLINE void crossvm_i_peer_start(struct crossvm_peer *peer, uint32_t see
     uint32_t answered = crossvm_load_relaxed(&peer->peer->echo);
     uint32_t next = seed << 1;
     for (unsigned i = 0; i < CROSSVM_I_PEER_NOT_NEXT; i++) {
-        bool taken = next == 0 || next == old || next == answered;
-        next += taken ? 2 : 0;
+        if (next == 0 || next == old || next == answered) {
+            next += 2;
+        }
     }
     crossvm_store_relaxed(&own->incarnation, old | 1u);
     CROSSVM_FENCE_RELEASE(peer_words, &own->incarnation);
@@ -452,8 +455,8 @@ CROSSVM_INLINE void crossvm_i_peer_reply(struct crossvm_peer *peer, uint64_t now
     struct crossvm_peer_shm *own = peer->own;
     crossvm_store_relaxed(&own->reply, 0);
     CROSSVM_FENCE_RELEASE(peer_reply_words, &own->reply);
-    crossvm_store_relaxed(&own->asker, peer->echo);
     crossvm_store_pair(&own->time_lo, &own->time_hi, now_ns);
+    CROSSVM_STORE_RELEASE(peer_asker, &own->asker, peer->echo);
     CROSSVM_STORE_RELEASE(peer_reply, &own->reply, peer->to_reply);
     peer->replied = peer->to_reply;
     peer->to_reply = 0;
@@ -464,7 +467,7 @@ CROSSVM_INLINE bool crossvm_i_peer_hear(struct crossvm_peer *peer)
 {
     const struct crossvm_peer_shm *words = peer->peer;
     uint32_t reply = CROSSVM_LOAD_ACQUIRE(peer_reply, &words->reply);
-    uint32_t asker = crossvm_load_relaxed(&words->asker);
+    uint32_t asker = CROSSVM_LOAD_ACQUIRE(peer_asker, &words->asker);
     uint64_t time_ns = crossvm_load_pair(&words->time_lo, &words->time_hi);
     CROSSVM_FENCE_ACQUIRE(peer_reply_words, &words->reply);
     if (reply != peer->question || asker != peer->incarnation ||

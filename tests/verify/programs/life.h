@@ -11,8 +11,8 @@
 #define LIFE_A 10u
 #define LIFE_B 20u
 
-static MODEL_STATE struct __attribute__((aligned(128))) crossvm_peer_shm a_words;
-static MODEL_STATE struct __attribute__((aligned(128))) crossvm_peer_shm b_words;
+static MODEL_STATE __attribute__((aligned(128))) struct crossvm_peer_shm a_words;
+static MODEL_STATE __attribute__((aligned(128))) struct crossvm_peer_shm b_words;
 static MODEL_STATE struct crossvm_peer a_peer;
 static MODEL_STATE struct crossvm_peer b_peer;
 
