@@ -247,7 +247,7 @@ build() {
             refuse "$source: the compiler says why it cannot be compiled"
     done
     link crossvm-demo-a demo-a options machine link place stream side
-    link crossvm-demo-b demo-b options machine link place stream side readings view
+    link crossvm-demo-b demo-b options machine link place stream side readings view picture
     link crossvm-demo-topology topology
     link make-data make-data
 }

@@ -2,15 +2,10 @@
 /* view.c - the live view in a terminal, lines elsewhere, the summary. */
 #include "view.h"
 
-#include <stdarg.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
-#define PICTURE_PERIOD_NS (200 * DEMO_MS)
-#define LINE_PERIOD_NS    (1000 * DEMO_MS)
-#define RATE_PERIOD_NS    (500 * DEMO_MS)
-#define LINE_LEN          256u
+#define RATE_PERIOD_NS (500 * DEMO_MS)
 
 /* ---- numbers for people ------------------------------------------------------------------- */
 
@@ -93,67 +88,61 @@ static void rate_machine(struct view_machine *view, const struct machine *now)
 
 /* ---- the picture -------------------------------------------------------------------------- */
 
-/* One line of the picture, never longer than the terminal is wide. */
-__attribute__((format(printf, 2, 3))) static void line(struct view *view, const char *format, ...)
-{
-    char text[LINE_LEN];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    printf("%.*s\033[K\n", (int)view->columns - 1, text);
-    view->n_lines++;
-}
-
 /* One direction: the receiving end knows how far it is, both ends know whom they rang. */
-static void draw_stream(struct view *view, const char *name, const struct progress_stream *from,
-                        const struct progress_stream *to)
+static void draw_stream(struct picture *picture, const char *name,
+                        const struct progress_stream *from, const struct progress_stream *to)
 {
     char whole[41];
     char ring[31];
-    line(view, "%s [%s] %3.0f %%  %6.1f of %.1f MiB", name, bar(whole, 40, share(to)),
-         100 * share(to), mib(to->bytes), mib(to->size));
-    line(view, "  ring [%s] %2u of %u elements  %4.0f MB/s%s",
-         bar(ring, 30, (double)to->fill / DEMO_RING), (unsigned)to->fill, DEMO_RING,
-         rate(to->bytes, to->busy_ns), to->state == STREAM_VERIFIED ? "  verified" : "");
-    line(view, "  notifications  %" PRIu64 " sent  %" PRIu64 " suppressed",
-         from->n_rings + to->n_rings, from->n_saved + to->n_saved);
+    picture_line(picture, "%s [%s] %3.0f %%  %6.1f of %.1f MiB", name, bar(whole, 40, share(to)),
+                 100 * share(to), mib(to->bytes), mib(to->size));
+    picture_line(picture, "  ring [%s] %2u of %u elements  %4.0f MB/s%s",
+                 bar(ring, 30, (double)to->fill / DEMO_RING), (unsigned)to->fill, DEMO_RING,
+                 rate(to->bytes, to->busy_ns), to->state == STREAM_VERIFIED ? "  verified" : "");
+    picture_line(picture, "  notifications  %" PRIu64 " sent  %" PRIu64 " suppressed",
+                 from->n_rings + to->n_rings, from->n_saved + to->n_saved);
 }
 
 static void draw_machine(struct view *view, const struct readings *readings)
 {
+    struct picture *picture = &view->picture;
     const struct machine_memory *memory = &readings->machine.memory;
     char age[32];
-    line(view, "A publishes the state of this machine, B reads it (%.0f versions a second)",
-         readings_rate(readings));
+    picture_line(picture,
+                 "A publishes the state of this machine, B reads it (%.0f versions a second)",
+                 readings_rate(readings));
     /* Memory is counted in KiB, so that a "MiB" of it is a GiB. */
-    line(view, "  processor %.0f %%   memory %.1f of %.1f GiB   network %.1f MB/s   disk %.1f MB/s",
-         view->machine.processor, mib(memory->other), mib(memory->total), view->machine.network,
-         view->machine.disk);
-    line(view, "  versions  %" PRIu64 " read  %" PRIu64 " missed  %" PRIu64 " inconsistent",
-         readings->n_read, readings->n_missed, readings->n_wrong);
+    picture_line(
+        picture,
+        "  processor %.0f %%   memory %.1f of %.1f GiB   network %.1f MB/s   disk %.1f MB/s",
+        view->machine.processor, mib(memory->other), mib(memory->total), view->machine.network,
+        view->machine.disk);
+    picture_line(picture,
+                 "  versions  %" PRIu64 " read  %" PRIu64 " missed  %" PRIu64 " inconsistent",
+                 readings->n_read, readings->n_missed, readings->n_wrong);
     if (readings->n_aged == 0) {
-        line(view, "%s", "  age       unknown: the clocks of two machines cannot be compared");
+        picture_line(picture, "%s",
+                     "  age       unknown: the clocks of two machines cannot be compared");
     } else {
-        line(view, "  age       %s now  %.2f ms mean  %.2f ms worst",
-             age_text(readings, age, sizeof(age)), mean_age(readings), ms(readings->worst_ns));
+        picture_line(picture, "  age       %s now  %.2f ms mean  %.2f ms worst",
+                     age_text(readings, age, sizeof(age)), mean_age(readings),
+                     ms(readings->worst_ns));
     }
 }
 
 static void draw_picture(struct view *view, const struct side *side,
                          const struct readings *readings)
 {
-    if (view->n_lines != 0) {
-        printf("\033[%uA", view->n_lines);
-    }
-    view->n_lines = 0;
-    line(view, "crossvm demo   %.1f s of at least %u s", side_seconds(side), side->options.seconds);
-    line(view, "%s", "");
+    struct picture *picture = &view->picture;
+    picture_begin(picture);
+    picture_line(picture, "crossvm demo   %.1f s of at least %u s", side_seconds(side),
+                 side->options.seconds);
+    picture_line(picture, "%s", "");
     draw_machine(view, readings);
-    line(view, "%s", "");
-    draw_stream(view, "A -> B", &side->theirs.sent, &side->mine.received);
-    line(view, "%s", "");
-    draw_stream(view, "B -> A", &side->mine.sent, &side->theirs.received);
+    picture_line(picture, "%s", "");
+    draw_stream(picture, "A -> B", &side->theirs.sent, &side->mine.received);
+    picture_line(picture, "%s", "");
+    draw_stream(picture, "B -> A", &side->mine.sent, &side->theirs.received);
     (void)fflush(stdout);
 }
 
@@ -181,31 +170,16 @@ static void print_line(const struct side *side, const struct readings *readings)
 
 /* ---- view --------------------------------------------------------------------------------- */
 
-static uint64_t period_ns(const struct view *view)
-{
-    return view->terminal ? PICTURE_PERIOD_NS : LINE_PERIOD_NS;
-}
-
 void view_open(struct view *view)
 {
-    const char *kind = getenv("TERM");
-    struct winsize size;
     memset(view, 0, sizeof(*view));
-    view->terminal = isatty(STDOUT_FILENO) && kind != NULL && strcmp(kind, "dumb") != 0;
-    view->columns = 80;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1) {
-        view->columns = size.ws_col;
-    }
-    if (view->terminal) {
-        printf("\033[?25l"); /* no cursor */
-    }
-    view->next_ns = crossvm_posix_now() + period_ns(view);
+    picture_open(&view->picture);
 }
 
 static void draw(struct view *view, const struct side *side, const struct readings *readings)
 {
     rate_machine(&view->machine, &readings->machine);
-    if (view->terminal) {
+    if (view->picture.terminal) {
         draw_picture(view, side, readings);
     } else {
         print_line(side, readings);
@@ -214,20 +188,17 @@ static void draw(struct view *view, const struct side *side, const struct readin
 
 void view_draw(struct view *view, const struct side *side, const struct readings *readings)
 {
-    uint64_t now_ns = crossvm_posix_now();
-    if (now_ns >= view->next_ns) {
+    if (picture_is_due(&view->picture)) {
         draw(view, side, readings);
-        view->next_ns = now_ns + period_ns(view);
     }
 }
 
 void view_close(struct view *view, const struct side *side, const struct readings *readings)
 {
-    if (view->terminal) {
+    if (view->picture.terminal) {
         draw(view, side, readings);
-        printf("\033[?25h");
     }
-    (void)fflush(stdout);
+    picture_close(&view->picture);
 }
 
 /* ---- summary ------------------------------------------------------------------------------ */

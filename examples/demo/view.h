@@ -6,6 +6,7 @@
 #ifndef DEMO_VIEW_H
 #define DEMO_VIEW_H
 
+#include "picture.h"
 #include "readings.h"
 #include "side.h"
 
@@ -19,10 +20,7 @@ struct view_machine {
 };
 
 struct view {
-    bool terminal;
-    unsigned columns;
-    unsigned n_lines; /* of the picture that stands in the terminal */
-    uint64_t next_ns;
+    struct picture picture;
     struct view_machine machine;
 };
 

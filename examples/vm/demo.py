@@ -23,7 +23,7 @@ import machines
 DEMO = machines.TOP / "examples/demo"
 COMMON = ("options", "machine", "link", "place", "stream", "side")
 SOURCES = {"crossvm-demo-a": ("demo-a", *COMMON),
-           "crossvm-demo-b": ("demo-b", "readings", "view", *COMMON),
+           "crossvm-demo-b": ("demo-b", "readings", "view", "picture", *COMMON),
            "make-data": ("make-data",)}
 MEMORY = 1 << 20  # bytes, of each side and of the doorbells
 MIB = 8  # of each file, if none is given

@@ -78,7 +78,7 @@ build_program() {
     (
         cd "$source/examples/demo" || exit 1
         own="demo-a.c"
-        [ "$1" = a ] || own="demo-b.c readings.c view.c"
+        [ "$1" = a ] || own="demo-b.c readings.c view.c picture.c"
         # shellcheck disable=SC2086 # several words on purpose
         "$compiler" -std=c11 -pthread -I"$source/include" -o "$scratch/crossvm-demo-$1" $own \
             options.c machine.c link.c place.c stream.c side.c -lcrypto
