@@ -11,6 +11,7 @@ usage: sh examples/run-demo.sh [--seconds N] [--file F] [--out DIR] [--tear] [--
        sh examples/run-demo.sh --vm [--host] [--backend vfio|uio|none] [--seconds N] [--file F]
                                [--tear] [--spoil]
        sh examples/run-demo.sh --topology [--seconds N] [--spoil]
+       sh examples/run-demo.sh --attack [--seconds N]
 
   --seconds N  run at least this long, a whole number from 1 to 86400 (default: 5)
   --file F     stream this file in both directions (default: two files of random data)
@@ -24,6 +25,9 @@ usage: sh examples/run-demo.sh [--seconds N] [--file F] [--out DIR] [--tear] [--
   --topology   something else: three producers feed a fan-in, and what comes of it is broadcast to
                three readers, one of them slow and one late; with --spoil one byte of an element
                is changed on its way
+  --attack     something else: a server, a healthy peer, and one that scribbles over every byte that
+               it can write; the server names offset, value and rule, drops it, lets it in again,
+               and all the time serves the healthy one
 
 Two programs run: crossvm-demo-a publishes the state of this machine a thousand times a second,
 crossvm-demo-b reads it from memory that it cannot write, and each streams a file to the other.
@@ -47,7 +51,7 @@ seconds=5
 file=
 out=
 extra=
-topology=
+form=
 vm=
 host=
 backend=
@@ -76,16 +80,23 @@ check_out() {
     [ -w "$out" ] || refuse "--out $out: expected a directory that can be written to"
 }
 
-check_topology() {
-    [ -z "$has_file" ] || refuse "--topology --file: expected no file, none is streamed"
-    [ -z "$has_out" ] || refuse "--topology --out: expected no directory, nothing is kept"
-    case $extra in
-    *--tear*) refuse "--topology --tear: expected --spoil, or nothing" ;;
+# The forms of one program: nothing is streamed.
+choose_form() {
+    [ -z "$form" ] || [ "$form" = "$1" ] || refuse "$form $1: expected one of the two"
+    form=$1
+}
+
+check_form() {
+    [ -z "$has_file" ] || refuse "$form --file: expected no file, none is streamed"
+    [ -z "$has_out" ] || refuse "$form --out: expected no directory, nothing is kept"
+    case $form$extra in
+    --topology*--tear*) refuse "--topology --tear: expected --spoil, or nothing" ;;
+    --attack\ *) refuse "--attack$extra: expected nothing beside it but --seconds" ;;
     esac
 }
 
 check_vm() {
-    [ -z "$topology" ] || refuse "--vm --topology: expected one of the two"
+    [ -z "$form" ] || refuse "--vm $form: expected one of the two"
     [ -z "$has_out" ] || refuse "--vm --out: expected no directory: what arrives stays in a machine"
     [ -n "$has_backend" ] || backend=vfio
     case $backend in
@@ -113,7 +124,7 @@ parse() {
         --file) need_value $# "$1" && file=$2 && has_file=1 && shift ;;
         --out) need_value $# "$1" && out=$2 && has_out=1 && shift ;;
         --tear | --spoil) extra="$extra $1" ;;
-        --topology) topology=1 ;;
+        --topology | --attack) choose_form "$1" ;;
         --vm) vm=1 ;;
         --host) host=--host ;;
         --backend) need_value $# "$1" && backend=$2 && has_backend=1 && shift ;;
@@ -129,7 +140,7 @@ parse() {
     else
         check_no_vm
     fi
-    [ -z "$topology" ] || check_topology
+    [ -z "$form" ] || check_form
 }
 
 # ---- what is needed -----------------------------------------------------------------------------
@@ -239,7 +250,7 @@ catch_signals() {
 
 # ---- building and running -----------------------------------------------------------------------
 
-# Compiles every source once, then links the three programs.
+# Compiles every source once, then links the programs.
 build() {
     for source in "$root"/examples/demo/*.c; do
         object=$work/$(basename "$source" .c).o
@@ -249,6 +260,7 @@ build() {
     link crossvm-demo-a demo-a options machine link place stream side
     link crossvm-demo-b demo-b options machine link place stream side readings view picture
     link crossvm-demo-topology topology
+    link crossvm-demo-attack attack attacker client contact picture
     link make-data make-data
 }
 
@@ -298,16 +310,16 @@ run() {
     report crossvm-demo-b $status_b
 }
 
-# One program, which starts the others itself.
-run_topology() {
+# One program, which starts the others itself: $1 is its name.
+run_form() {
     # shellcheck disable=SC2086 # words or nothing
-    "$work/crossvm-demo-topology" --seconds "$seconds" $extra &
+    "$work/$1" --seconds "$seconds" $extra &
     pid_a=$!
     running=$pid_a
     wait "$pid_a"
     status_a=$?
     running=
-    report crossvm-demo-topology $status_a
+    report "$1" $status_a
     status_b=0
 }
 
@@ -351,8 +363,8 @@ if [ -z "$out" ]; then
     mkdir "$out" || exit 2
 fi
 build
-if [ -n "$topology" ]; then
-    run_topology
+if [ -n "$form" ]; then
+    run_form "crossvm-demo-${form#--}"
     verdict
     exit
 fi

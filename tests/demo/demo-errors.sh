@@ -39,6 +39,13 @@ refused "--backend ivshmem: expected vfio, uio or none" --vm --backend ivshmem
 refused "--backend : expected vfio, uio or none" --vm --backend ''
 refused "--backend: expected --vm beside it" --backend ''
 refused "--vm --topology: expected one of the two" --vm --topology
+refused "--vm --attack: expected one of the two" --vm --attack
+refused "--topology --attack: expected one of the two" --topology --attack
+refused "--attack --file: expected no file, none is streamed" --attack --file "$scratch/file"
+refused "--attack --out: expected no directory, nothing is kept" --attack --out "$scratch/out"
+refused "--attack --spoil: expected nothing beside it but --seconds" --attack --spoil
+refused "--attack --tear: expected nothing beside it but --seconds" --attack --tear
+refused "--seconds 0: $seconds_expected" --attack --seconds 0
 refused "--vm --out: expected no directory" --vm --out "$scratch/out"
 refused "--bogus: unknown option; --help lists what there is" --bogus
 refused "something: unknown option" something
