@@ -251,6 +251,67 @@ FAULTS = [
     crossvm_store_relaxed(&line->event, event);
     crossvm_store_pair(&line->delay_lo, &line->delay_hi, delay_ns);
 """),
+    ("a life shows itself before the last one's answer is taken back", "peer", "peer.h", """\
+    crossvm_store_relaxed(&own->echo, 0);
+    crossvm_store_relaxed(&own->question, 0);
+    crossvm_store_relaxed(&own->reply, 0);
+    CROSSVM_STORE_RELEASE(peer_incarnation, &own->incarnation, next);
+""", """\
+    CROSSVM_STORE_RELEASE(peer_incarnation, &own->incarnation, next);
+    __asm__ volatile("" ::: "memory");
+    crossvm_store_relaxed(&own->echo, 0);
+    crossvm_store_relaxed(&own->question, 0);
+    crossvm_store_relaxed(&own->reply, 0);
+"""),
+    ("a life begins under the number of the last one", "peer", "peer.h", """\
+    crossvm_store_relaxed(&own->incarnation, old | 1u);
+    CROSSVM_FENCE_RELEASE(peer_words, &own->incarnation);
+""", ""),
+    ("a life that starts has forgotten the last number", "peer", "peer.h", """\
+    crossvm_store_relaxed(&own->incarnation, old | 1u);
+""", """\
+    crossvm_store_relaxed(&own->incarnation, 1u);
+"""),
+    ("a reply has its number before its time", "peer", "peer.h", """\
+    crossvm_store_pair(&own->time_lo, &own->time_hi, now_ns);
+    CROSSVM_STORE_RELEASE(peer_reply, &own->reply, peer->to_reply);
+""", """\
+    CROSSVM_STORE_RELEASE(peer_reply, &own->reply, peer->to_reply);
+    __asm__ volatile("" ::: "memory");
+    crossvm_store_pair(&own->time_lo, &own->time_hi, now_ns);
+"""),
+    ("a reply is overwritten while its number stands", "peer", "peer.h", """\
+    crossvm_store_relaxed(&own->reply, 0);
+    CROSSVM_FENCE_RELEASE(peer_reply_words, &own->reply);
+    crossvm_store_relaxed(&own->asker, peer->echo);
+""", """\
+    crossvm_store_relaxed(&own->reply, peer->to_reply);
+    CROSSVM_FENCE_RELEASE(peer_reply_words, &own->reply);
+    crossvm_store_relaxed(&own->asker, peer->echo);
+"""),
+    ("a step takes its answer back for a moment", "peer", "peer.h", """\
+    crossvm_store_relaxed(&peer->own->beat, ++peer->beat);
+    crossvm_i_peer_look_at(peer, &look);
+""", """\
+    crossvm_store_relaxed(&peer->own->beat, ++peer->beat);
+    crossvm_store_relaxed(&peer->own->echo, 0);
+    __asm__ volatile("" ::: "memory");
+    crossvm_store_relaxed(&peer->own->echo, peer->echo);
+    crossvm_i_peer_look_at(peer, &look);
+"""),
+    ("a lost life is still answered", "peer", "peer.h", """\
+    crossvm_i_peer_forget_times(peer);
+    crossvm_i_peer_answer(peer, 0);
+""", """\
+    crossvm_i_peer_forget_times(peer);
+    peer->echo = 0;
+"""),
+    ("a chunk that is kept for the next life is released", "peer", "peer.h", """\
+        if (holding->policy == CROSSVM_PEER_KEEP) {
+            i++;
+            continue;
+        }
+""", ""),
     ("a byte is written that was not to be", "bytes", "bytes.h", """\
         crossvm_copy_out(writer->data + (size_t)off, src, len);
 """, """\

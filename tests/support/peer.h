@@ -33,20 +33,34 @@ struct peer_pair {
     uint32_t seed; /* of the last life */
 };
 
-static inline void peer_region_make(struct test_region *region, uint32_t side)
+/* What a side plans its region by: at its format, and when its next life adopts it. */
+struct peer_plan {
+    struct crossvm_chunk_decl chunks[3];
+    struct crossvm_region_plan plan;
+};
+
+static inline void peer_plan_make(struct peer_plan *made, uint32_t side)
 {
     static const char *const to[2] = {"to-b", "to-a"};
     uint32_t self = side == 0 ? PARTY_A : PARTY_B;
     uint32_t other = side == 0 ? PARTY_B : PARTY_A;
-    const struct crossvm_chunk_decl chunks[] = {
-        {"life", CROSSVM_KIND_PEER, 0, 0, self, other, 0, PEER_LINK},
-        {to[side], CROSSVM_KIND_SPSC_TX, PEER_CAPACITY, 8, self, other, 0, PEER_LINK},
-        {to[1 - side], CROSSVM_KIND_SPSC_RX, 0, 0, self, other, 0, PEER_LINK},
-    };
-    const struct crossvm_region_plan plan = {
-        chunks, 3, 8, 0, 65536, self, {(uint8_t)(side + 1)}, 0, {0, 0, 0}};
+    const struct peer_plan plan = {
+        {
+            {"life", CROSSVM_KIND_PEER, 0, 0, self, other, 0, PEER_LINK},
+            {to[side], CROSSVM_KIND_SPSC_TX, PEER_CAPACITY, 8, self, other, 0, PEER_LINK},
+            {to[1 - side], CROSSVM_KIND_SPSC_RX, 0, 0, self, other, 0, PEER_LINK},
+        },
+        {NULL, 3, 8, 0, 65536, self, {(uint8_t)(side + 1)}, 0, {0, 0, 0}}};
+    *made = plan;
+    made->plan.chunks = made->chunks;
+}
+
+static inline void peer_region_make(struct test_region *region, uint32_t side)
+{
     const struct queue_options usual = {CROSSVM_WRITE_BACK, false};
-    queue_region_make(region, &plan, other, usual);
+    struct peer_plan made;
+    peer_plan_make(&made, side);
+    queue_region_make(region, &made.plan, side == 0 ? PARTY_B : PARTY_A, usual);
 }
 
 /* Formats both regions. Nobody lives yet. */
