@@ -250,24 +250,32 @@ catch_signals() {
 
 # ---- building and running -----------------------------------------------------------------------
 
-# Compiles every source once, then links the programs.
+# What the form takes, and nothing else.
 build() {
-    for source in "$root"/examples/demo/*.c; do
-        object=$work/$(basename "$source" .c).o
-        "$compiler" -std=c11 -O2 -pthread -I"$root/include" -c "$source" -o "$object" ||
-            refuse "$source: the compiler says why it cannot be compiled"
-    done
-    link crossvm-demo-a demo-a options machine link place stream side
-    link crossvm-demo-b demo-b options machine link place stream side readings view picture
-    link crossvm-demo-topology topology
-    link crossvm-demo-attack attack attacker client contact picture
-    link make-data make-data
+    case $form in
+    --topology) link crossvm-demo-topology topology ;;
+    --attack) link crossvm-demo-attack attack attacker client contact picture ;;
+    *)
+        link crossvm-demo-a demo-a options machine link place stream side
+        link crossvm-demo-b demo-b options machine link place stream side readings view picture
+        link make-data make-data
+        ;;
+    esac
+}
+
+# Compiles a source, once.
+compile() {
+    source=$root/examples/demo/$1.c
+    [ -e "$work/$1.o" ] ||
+        "$compiler" -std=c11 -O2 -pthread -I"$root/include" -c "$source" -o "$work/$1.o" ||
+        refuse "$source: the compiler says why it cannot be compiled"
 }
 
 link() {
     program=$work/$1
     shift
     for name in "$@"; do
+        compile "$name"
         shift
         set -- "$@" "$work/$name.o"
     done
