@@ -54,8 +54,9 @@
  *
  * Ordering edges (release side -> acquire side):
  *
- *   peer_incarnation  incarnation, rel. -> incarnation, acquire: a life brings its echo = 0, and
- *                                          what its predecessor had committed
+ *   peer_incarnation  incarnation, rel. -> fence behind the words: a life brings its echo = 0 (to
+ *                                          the next look, the first that asks for it), and what
+ *                                          its predecessor had committed
  *   peer_words        fence behind odd  -> fence behind the words: no words of two lives
  *   peer_echo         echo, release     -> fence behind the words: an answer brings what its side
  *                                          had done before it answered
@@ -341,7 +342,7 @@ CROSSVM_INLINE void crossvm_i_peer_look_at(const struct crossvm_peer *peer,
                                            struct crossvm_i_peer_look *look)
 {
     const struct crossvm_peer_shm *words = peer->peer;
-    look->incarnation = CROSSVM_LOAD_ACQUIRE(peer_incarnation, &words->incarnation);
+    look->incarnation = crossvm_load_relaxed(&words->incarnation);
     look->echo = crossvm_load_relaxed(&words->echo);
     look->closed = crossvm_load_relaxed(&words->closed);
     look->beat = crossvm_load_relaxed(&words->beat);
