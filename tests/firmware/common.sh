@@ -22,6 +22,7 @@ snapshot_race threads and processes
 examine the operating system's clock and files
 exchange_kill processes
 mpsc_kill processes
+peer_kill processes
 mpsc_race threads and processes
 spsc_kill processes
 spsc_stress threads and processes

@@ -3,7 +3,7 @@
  * Peers: every row of peer.h's table, and what follows from them: who is up with whom, what of the
  * dead is drained, when silence becomes suspicion and when not, what is released with a peer.
  */
-#include "support/peer.h"
+#include "../support/peer.h"
 
 static struct peer_pair pair;
 

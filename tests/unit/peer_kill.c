@@ -5,8 +5,8 @@
  * over, gets of each life exactly what that had committed, and nothing of one life for another's;
  * the lives together get everything that the survivor sent, in order, without a gap.
  */
-#include "support/lives.h"
-#include "support/peer.h"
+#include "../support/lives.h"
+#include "../support/peer.h"
 
 enum {
     N_LIVES = 500
