@@ -135,7 +135,7 @@ static void check_row(const struct row *row)
     }
     CHECK_EQ(crossvm_load_relaxed(&peer->own->echo), echo);
     CHECK_EQ(peer->cause, row->next == CROSSVM_PEER_LOST ? row->cause : cause);
-    printf("  %s, sign %u: %s\n", crossvm_peer_state_name(row->state), row->sign,
+    printf("  %s, sign %u: %s\n", crossvm_peer_state_name(row->state), (unsigned)row->sign,
            crossvm_peer_state_name(peer->state));
     peer_drop(&pair);
 }
