@@ -303,34 +303,18 @@ IOMMU = ["-device", "intel-iommu,intremap=on"]
 # ---- machines ----------------------------------------------------------------------------------
 
 
-class Machine:
-    """A guest: kernel, file system, devices, and what it says."""
+class Process:
+    """A program that is watched by what it says, line by line; it can be started again."""
 
-    def __init__(self, name, folder, kernel, init, steps, files=(), modules=(), devices=(),
-                 memory=128, append="", echo=None):
-        """steps: lines for init.c. files: path in the guest to a file of the host. modules: of the
-        kernel's, loaded first. echo: called with all bytes that the machine says."""
+    def __init__(self, name, command, echo=None):
+        """echo: called with all bytes that it says."""
         self.name = name
+        self.command = list(map(str, command))
         self.echo = echo
         self.lines = []
+        self.n_passed = 0
         self.process = None
         self.changed = threading.Condition()
-        contents = {"init": pathlib.Path(init).read_bytes()}
-        loads = []
-        for path in kernel.modules(*modules):
-            contents[f"modules/{path.name}"] = path.read_bytes()
-            loads.append(f"load /modules/{path.name}")
-        for path, source in dict(files).items():
-            contents[path] = pathlib.Path(source).read_bytes()
-        contents["steps"] = "\n".join([*loads, *steps, ""]).encode()
-        initrd = pathlib.Path(folder) / f"{name}.cpio"
-        initrd.write_bytes(archive(contents))
-        iommu = " intel_iommu=on" if IOMMU[1] in devices else ""
-        self.command = [
-            QEMU, "-accel", "tcg", "-machine", "q35", "-cpu", "max", "-m", str(memory),
-            "-display", "none", "-nodefaults", "-serial", "stdio", "-no-reboot", "-kernel",
-            str(kernel.image), "-initrd", str(initrd), "-append",
-            f"console=ttyS0 quiet panic=-1 no_timer_check{iommu}{append}", *devices]
 
     def __enter__(self):
         return self.start()
@@ -357,11 +341,11 @@ class Machine:
                 self.changed.notify_all()
         with self.changed:
             self.lines.append(rest.decode(errors="replace").strip())
-            self.lines.append("(the machine has ended)")
+            self.lines.append("(it has ended)")
             self.changed.notify_all()
 
     def kill(self):
-        """As a power failure ends it; safe for one that has ended."""
+        """As a power failure ends a machine; safe for one that has ended."""
         if self.process and self.process.poll() is None:
             self.process.kill()
         if self.process:
@@ -377,8 +361,21 @@ class Machine:
 
     def wait_for(self, pattern, limit=BOOT_LIMIT):
         """Waits until a line matches, and gives the match."""
+        return self.look_for(pattern, limit, 0)[0]
+
+    def pass_over(self):
+        """What was said until now is of no interest to the next expect."""
+        with self.changed:
+            self.n_passed = len(self.lines)
+
+    def expect(self, pattern, limit=BOOT_LIMIT):
+        """As wait_for, but from behind the line that the last expect found."""
+        match, self.n_passed = self.look_for(pattern, limit, self.n_passed)
+        return match
+
+    def look_for(self, pattern, limit, n_seen):
+        """Waits until a line behind the first n_seen matches: the match, and the lines up to it."""
         end = time.monotonic() + limit
-        n_seen = 0
         with self.changed:
             while True:
                 while n_seen < len(self.lines):
@@ -386,21 +383,46 @@ class Machine:
                     n_seen += 1
                     match = re.search(pattern, line)
                     if match:
-                        return match
-                    if line.startswith("guest: failed") or line == "(the machine has ended)":
+                        return match, n_seen
+                    if line.startswith("guest: failed") or line == "(it has ended)":
                         raise Failure(f"{self.name}: waiting for {pattern!r}: {line}\n{self.log()}")
                 left = end - time.monotonic()
                 if left <= 0:
                     raise Failure(f"{self.name}: {limit} s without {pattern!r}\n{self.log()}")
                 self.changed.wait(left)
 
+    def log(self):
+        return "\n".join(f"  {self.name}| {line}" for line in list(self.lines)[-60:])
+
+
+class Machine(Process):
+    """A guest: kernel, file system, devices, and what it says."""
+
+    def __init__(self, name, folder, kernel, init, steps, files=(), modules=(), devices=(),
+                 memory=128, append="", echo=None):
+        """steps: lines for init.c. files: path in the guest to a file of the host. modules: of the
+        kernel's, loaded first. echo: called with all bytes that the machine says."""
+        contents = {"init": pathlib.Path(init).read_bytes()}
+        loads = []
+        for path in kernel.modules(*modules):
+            contents[f"modules/{path.name}"] = path.read_bytes()
+            loads.append(f"load /modules/{path.name}")
+        for path, source in dict(files).items():
+            contents[path] = pathlib.Path(source).read_bytes()
+        contents["steps"] = "\n".join([*loads, *steps, ""]).encode()
+        initrd = pathlib.Path(folder) / f"{name}.cpio"
+        initrd.write_bytes(archive(contents))
+        iommu = " intel_iommu=on" if IOMMU[1] in devices else ""
+        super().__init__(name, [
+            QEMU, "-accel", "tcg", "-machine", "q35", "-cpu", "max", "-m", str(memory),
+            "-display", "none", "-nodefaults", "-serial", "stdio", "-no-reboot", "-kernel",
+            str(kernel.image), "-initrd", str(initrd), "-append",
+            f"console=ttyS0 quiet panic=-1 no_timer_check{iommu}{append}", *devices], echo)
+
     def finish(self, limit=BOOT_LIMIT):
         """Waits for the last step."""
         self.wait_for("^guest: end", limit)
         return self
-
-    def log(self):
-        return "\n".join(f"  {self.name}| {line}" for line in list(self.lines)[-60:])
 
 
 class Server:
