@@ -64,21 +64,44 @@ struct side {
     struct crossvm_chunk table[LINK_CHUNKS];
 };
 
+static inline void side_plan(struct crossvm_region_plan *plan, uint32_t self,
+                             const struct crossvm_chunk_decl *chunks, uint32_t n_chunks)
+{
+    memset(plan, 0, sizeof(*plan));
+    plan->chunks = chunks;
+    plan->n_chunks = n_chunks;
+    plan->owner = self;
+    plan->region_id[0] = (uint8_t)self;
+}
+
 /* Formats this side's memory. */
 static inline void side_format(struct side *side, uint32_t self, const char *own,
                                const struct crossvm_chunk_decl *chunks, uint32_t n_chunks)
 {
     struct crossvm_region_plan plan;
-    memset(&plan, 0, sizeof(plan));
-    plan.chunks = chunks;
-    plan.n_chunks = n_chunks;
-    plan.owner = self;
-    plan.region_id[0] = (uint8_t)self;
+    side_plan(&plan, self, chunks, n_chunks);
     side->self = self;
     must(place_open(&side->place, own, CROSSVM_READ_WRITE), own);
     must(crossvm_region_owner_format(&side->owner, &side->place.mapping, &plan, side->table,
                                      LINK_CHUNKS),
          "format");
+}
+
+/* Goes on in this side's memory as its last life left it; formats what nobody has formatted yet. */
+static inline void side_adopt(struct side *side, uint32_t self, const char *own,
+                              const struct crossvm_chunk_decl *chunks, uint32_t n_chunks)
+{
+    struct crossvm_region_plan plan;
+    side_plan(&plan, self, chunks, n_chunks);
+    side->self = self;
+    must(place_open(&side->place, own, CROSSVM_READ_WRITE), own);
+    int status = crossvm_region_owner_adopt(&side->owner, &side->place.mapping, &plan, side->table,
+                                            LINK_CHUNKS);
+    if (status == CROSSVM_NOT_FORMATTED) {
+        status = crossvm_region_owner_format(&side->owner, &side->place.mapping, &plan, side->table,
+                                             LINK_CHUNKS);
+    }
+    must(status, "adopt");
 }
 
 /* Attaches to the other side's memory as soon as it is formatted. */
