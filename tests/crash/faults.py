@@ -274,8 +274,10 @@ FAULTS = [
 """),
     ("a reply has its number before its time", "peer", "peer.h", """\
     crossvm_store_pair(&own->time_lo, &own->time_hi, now_ns);
+    CROSSVM_STORE_RELEASE(peer_asker, &own->asker, peer->echo);
     CROSSVM_STORE_RELEASE(peer_reply, &own->reply, peer->to_reply);
 """, """\
+    CROSSVM_STORE_RELEASE(peer_asker, &own->asker, peer->echo);
     CROSSVM_STORE_RELEASE(peer_reply, &own->reply, peer->to_reply);
     __asm__ volatile("" ::: "memory");
     crossvm_store_pair(&own->time_lo, &own->time_hi, now_ns);
@@ -283,11 +285,11 @@ FAULTS = [
     ("a reply is overwritten while its number stands", "peer", "peer.h", """\
     crossvm_store_relaxed(&own->reply, 0);
     CROSSVM_FENCE_RELEASE(peer_reply_words, &own->reply);
-    crossvm_store_relaxed(&own->asker, peer->echo);
+    crossvm_store_pair(&own->time_lo, &own->time_hi, now_ns);
 """, """\
     crossvm_store_relaxed(&own->reply, peer->to_reply);
     CROSSVM_FENCE_RELEASE(peer_reply_words, &own->reply);
-    crossvm_store_relaxed(&own->asker, peer->echo);
+    crossvm_store_pair(&own->time_lo, &own->time_hi, now_ns);
 """),
     ("a step takes its answer back for a moment", "peer", "peer.h", """\
     crossvm_store_relaxed(&peer->own->beat, ++peer->beat);
