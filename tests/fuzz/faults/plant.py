@@ -71,8 +71,8 @@ FAULTS = {
         "        status = crossvm_snapshot_reader_peek(reader, &view);\n"),
     "snapshot-restart-unjudged": (
         "snapshot", "snapshot.h",
-        "    if (writer->len > writer->payload_len) {\n",
-        "    if (writer->len == UINT32_MAX) {\n"),
+        "    if (len > writer->payload_len) {\n        CROSSVM_FENCE_ACQUIRE(chunk_epoch,",
+        "    if (len == UINT32_MAX) {\n        CROSSVM_FENCE_ACQUIRE(chunk_epoch,"),
     "broadcast-length-unjudged": (
         "broadcast", "broadcast.h",
         "    if (status == CROSSVM_OK && *len > reader->elem_len) {\n",
