@@ -15,6 +15,7 @@
 #include "../support/broadcast.h"
 #include "../support/exchange.h"
 #include "../support/mpsc.h"
+#include "../support/peer.h"
 #include "../support/pool.h"
 #include "../support/queue.h"
 #include "../support/snapshot.h"
@@ -608,6 +609,37 @@ static void a_pool(void)
     test_pool_drop(&pool);
 }
 
+/* ---- a peer ---------------------------------------------------------------------------------- */
+
+/* Side 0 is looked at; the other one answers in between. */
+static void a_peer(void)
+{
+    static struct peer_pair pair;
+    peer_make(&pair);
+    struct crossvm_peer *self = &pair.sides[0].peer;
+    const struct crossvm_region *other = &pair.regions[1].reader;
+    struct crossvm_chunk own = test_find(&pair.regions[0].reader, "life", CROSSVM_KIND_PEER);
+    struct crossvm_chunk chunk = test_find(&pair.regions[1].reader, "life", CROSSVM_KIND_PEER);
+    AUDIT("crossvm_peer_open", &pair.regions[0].owner.region,
+          crossvm_peer_open(self, &pair.regions[0].owner.region, &own, PEER_SILENCE), CROSSVM_OK);
+    AUDIT("crossvm_peer_link", other, crossvm_peer_link(self, other, &chunk, 5), CROSSVM_OK);
+    peer_begin(&pair, 1);
+    static const int states[] = {CROSSVM_PEER_ANSWERING, CROSSVM_PEER_UP, CROSSVM_PEER_UP};
+    for (unsigned i = 0; i < 3; i++) {
+        allow(chunk.off + 8, 2, "incarnation: compared behind the other words");
+        if (i == 2) {
+            allow(chunk.off + 132, 2, "reply: compared behind its asker and time");
+        }
+        AUDIT("crossvm_peer_step", other, peer_step(&pair, 0), states[i]);
+        (void)peer_step(&pair, 1);
+        (void)peer_step(&pair, 1);
+    }
+    CHECK(self->heard);
+    REQUIRE(crossvm_peer_confirm(self, CROSSVM_PEER_CAUSE_BACKEND) == CROSSVM_PEER_LOST);
+    AUDIT("crossvm_peer_reestablish", other, crossvm_peer_reestablish(self), CROSSVM_OK);
+    peer_drop(&pair);
+}
+
 /* ---- a region -------------------------------------------------------------------------------- */
 
 /* What the two directory slots' words, and the live line's, may be loaded for. */
@@ -672,6 +704,7 @@ int main(void)
     CASE(a_broadcast);
     CASE(bytes_and_wake_words);
     CASE(a_pool);
+    CASE(a_peer);
     CASE(a_region);
     printf("%u operations\n", n_operations);
     return check_done();

@@ -169,7 +169,8 @@ static struct {
     uint32_t n_words;                    /* of all parts of the enemy */
     const uint32_t *around[FUZZ_AROUND]; /* values that it writes something near to */
     unsigned n_around;
-    void (*act)(uint32_t which); /* something that takes more than a word, or NULL */
+    void (*act)(uint32_t which);   /* something that takes more than a word, or NULL */
+    void (*watch)(const void *at); /* sees what the next load will find there, or NULL */
 
     unsigned long most;  /* accesses that the call may take */
     unsigned long seen;  /* that it has taken */
@@ -194,6 +195,7 @@ FUZZ_BARE static inline void fuzz_run(const uint8_t *data, size_t len)
     fuzz.n_words = 0;
     fuzz.n_around = 0;
     fuzz.act = NULL;
+    fuzz.watch = NULL;
     fuzz.pass = 0;
     fuzz.storm = 0;
     fuzz.calling = false;
@@ -461,6 +463,9 @@ FUZZ_BARE void crossvm_hook(enum crossvm_access access, const volatile void *add
         fuzz.stores += access != CROSSVM_ACCESS_FENCE;
     }
     fuzz_enemy();
+    if (access == CROSSVM_ACCESS_LOAD && fuzz.watch != NULL) {
+        fuzz.watch(at);
+    }
 }
 
 /* ---- what a call is held to ----------------------------------------------------------------- */

@@ -136,6 +136,27 @@ FAULTS = {
         "pipe", "service/pipe.h",
         "!stuck && crossvm_notify_now(pipe->bell.notify) < deadline_ns) {\n",
         "!stuck) {\n"),
+    "peer-echo-loaded-twice": (
+        "peer", "peer.h",
+        "    if (answered && look->echo != peer->incarnation) {\n",
+        "    if (answered && crossvm_load_relaxed(&peer->peer->echo) != peer->incarnation) {\n"),
+    "peer-incarnation-not-compared": (
+        "peer", "peer.h",
+        "    if (starting || crossvm_load_relaxed(&words->incarnation) != look->incarnation) {\n",
+        "    if (starting || crossvm_load_relaxed(&words->incarnation) == 0) {\n"),
+    "peer-start-answered": (
+        "peer", "peer.h",
+        "    bool starting = (look->incarnation & 1u) != 0;\n",
+        "    bool starting = look->incarnation == 1u;\n"),
+    "peer-time-loaded-twice": (
+        "peer", "peer.h",
+        "    peer->sample.replied_ns = time_ns;\n",
+        "    peer->sample.replied_ns =\n"
+        "        time_ns != 1 ? crossvm_load_pair(&words->time_lo, &words->time_hi) : 1;\n"),
+    "clock-age-wraps": (
+        "peer", "clock.h",
+        "    if (status != CROSSVM_OK || then_ns == 0 || most > UINT64_MAX / 4) {\n",
+        "    if (status != CROSSVM_OK || then_ns == 0) {\n"),
     "spsc-corrupt-forgotten": (
         "spsc", "spsc.h",
         "    rx->state = CROSSVM_CORRUPT;\n    rx->n_avail = 0;\n",
