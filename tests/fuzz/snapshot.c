@@ -298,7 +298,7 @@ static void writer_restart(void)
 /* Two versions of the slots' own calls, as a user of slots.h alone makes them. */
 static void writer_slots(void)
 {
-    struct crossvm_fault fault = {0, 0, 0};
+    struct crossvm_fault fault = {0, 0, 0, {0}};
     uint64_t version = 0;
     int status = FUZZ_CALL(crossvm_slots_writer_resume,
                            (&writer.slots, one.part.writable - one.part.off, &version, &fault),
