@@ -64,7 +64,6 @@
  *   peer_reply        reply, release    -> reply, acquire: it brings its time
  *   peer_asker        asker, release    -> asker, acquire: it brings its time, when two lives ask
  *                                          by one number
- *   peer_reply_words  fence behind 0    -> fence behind the time: no words of two replies
  *
  * The handshake is that of sessions (Zephyr's icmsg; NVIDIA Tegra's IVC has it with three states),
  * with a fresh number for each start instead of a zero that means established. The exchange of
@@ -454,8 +453,6 @@ CROSSVM_INLINE uint32_t crossvm_i_peer_cause(uint32_t sign)
 CROSSVM_INLINE void crossvm_i_peer_reply(struct crossvm_peer *peer, uint64_t now_ns)
 {
     struct crossvm_peer_shm *own = peer->own;
-    crossvm_store_relaxed(&own->reply, 0);
-    CROSSVM_FENCE_RELEASE(peer_reply_words, &own->reply);
     crossvm_store_pair(&own->time_lo, &own->time_hi, now_ns);
     CROSSVM_STORE_RELEASE(peer_asker, &own->asker, peer->echo);
     CROSSVM_STORE_RELEASE(peer_reply, &own->reply, peer->to_reply);
@@ -463,19 +460,17 @@ CROSSVM_INLINE void crossvm_i_peer_reply(struct crossvm_peer *peer, uint64_t now
     peer->to_reply = 0;
 }
 
-/* Whether the peer has replied to the question of this life; then the peer's time is kept. */
+/* Whether the peer has replied to the question of this life; then the peer's time is kept. It stands
+ * still: the next reply follows the next question. */
 CROSSVM_INLINE bool crossvm_i_peer_hear(struct crossvm_peer *peer)
 {
     const struct crossvm_peer_shm *words = peer->peer;
     uint32_t reply = CROSSVM_LOAD_ACQUIRE(peer_reply, &words->reply);
     uint32_t asker = CROSSVM_LOAD_ACQUIRE(peer_asker, &words->asker);
-    uint64_t time_ns = crossvm_load_pair(&words->time_lo, &words->time_hi);
-    CROSSVM_FENCE_ACQUIRE(peer_reply_words, &words->reply);
-    if (reply != peer->question || asker != peer->incarnation ||
-        crossvm_load_relaxed(&words->reply) != reply) {
+    if (reply != peer->question || asker != peer->incarnation) {
         return false;
     }
-    peer->sample.replied_ns = time_ns;
+    peer->sample.replied_ns = crossvm_load_pair(&words->time_lo, &words->time_hi);
     return true;
 }
 

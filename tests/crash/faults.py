@@ -282,15 +282,6 @@ FAULTS = [
     __asm__ volatile("" ::: "memory");
     crossvm_store_pair(&own->time_lo, &own->time_hi, now_ns);
 """),
-    ("a reply is overwritten while its number stands", "peer", "peer.h", """\
-    crossvm_store_relaxed(&own->reply, 0);
-    CROSSVM_FENCE_RELEASE(peer_reply_words, &own->reply);
-    crossvm_store_pair(&own->time_lo, &own->time_hi, now_ns);
-""", """\
-    crossvm_store_relaxed(&own->reply, peer->to_reply);
-    CROSSVM_FENCE_RELEASE(peer_reply_words, &own->reply);
-    crossvm_store_pair(&own->time_lo, &own->time_hi, now_ns);
-"""),
     ("a step takes its answer back for a moment", "peer", "peer.h", """\
     crossvm_store_relaxed(&peer->own->beat, ++peer->beat);
     crossvm_i_peer_look_at(peer, &look);
