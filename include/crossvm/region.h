@@ -230,9 +230,9 @@ CROSSVM_INLINE bool crossvm_i_need_n(uint32_t kind, uint32_t n, uint64_t len, ui
         *need = CROSSVM_LINE + (uint64_t)n * CROSSVM_LINE;
         return n <= CROSSVM_DOORBELL_MAX && len == 0;
     }
-    if (kind == CROSSVM_KIND_POOL_LENT || kind == CROSSVM_KIND_POOL_RETURNS) {
+    if (kind >= CROSSVM_KIND_POOL_LENT) {
         *need = CROSSVM_LINE + (uint64_t)n * 4;
-        return n <= CROSSVM_ELEMENTS_MAX && len == 0;
+        return n <= CROSSVM_ELEMENTS_MAX && len == 0 && kind < CROSSVM_KIND_PEER;
     }
     bool is_ring = kind == CROSSVM_KIND_SPSC_TX || kind == CROSSVM_KIND_EXCHANGE_TX ||
                    kind == CROSSVM_KIND_EXCHANGE_TX_SHARED || kind == CROSSVM_KIND_EXCHANGE_RX ||
