@@ -25,7 +25,7 @@ enum {
     STEPS_START = 8, /* the old number and the echo, then a fence and each word once */
     STEPS_LINK = STEPS_START + 4,
     STEPS_LOOK = 7,
-    STEPS_TIMES = 14, /* a reply, a question, and a reply that is heard */
+    STEPS_TIMES = 12, /* a reply, a question, and a reply that is heard */
     STEPS_STEP = STEPS_LOOK + STEPS_TIMES + 3,
     STEPS_SETTLE = 128
 };
@@ -62,10 +62,11 @@ static struct {
     uint32_t echo;
     uint32_t closed;
     uint32_t epoch;
-    uint32_t reply[2];
+    uint32_t reply;
     unsigned n_replies;
     uint32_t asker;
-    uint32_t time[2];
+    unsigned n_askers;
+    uint32_t time_lo;
 } loaded;
 
 static uint64_t heard_ns; /* the last time that was the reply to a question of this life */
@@ -74,12 +75,19 @@ static bool over; /* a handle that was not opened is not used */
 
 /* ---- the enemy ------------------------------------------------------------------------------- */
 
-FUZZ_BARE static void watch_reply(uint32_t value)
+/* The first of each that a step loads counts: reply, asker, then the time, its low word first. */
+FUZZ_BARE static void watch_reply(const struct crossvm_peer_shm *words, const void *at,
+                                  uint32_t value)
 {
-    loaded.reply[loaded.n_replies++ % 2] = value;
-    if (loaded.n_replies == 2 && loaded.reply[0] == peer.question && value == peer.question &&
-        loaded.asker == peer.incarnation) {
-        heard_ns = (uint64_t)loaded.time[1] << 32 | loaded.time[0];
+    if (at == &words->reply) {
+        loaded.reply = loaded.n_replies++ == 0 ? value : loaded.reply;
+    } else if (at == &words->asker) {
+        loaded.asker = loaded.n_askers++ == 0 ? value : loaded.asker;
+    } else if (at == &words->time_lo) {
+        loaded.time_lo = value;
+    } else if (at == &words->time_hi && loaded.reply == peer.question &&
+               loaded.asker == peer.incarnation) {
+        heard_ns = (uint64_t)value << 32 | loaded.time_lo;
         heard = true;
     }
 }
@@ -100,14 +108,8 @@ FUZZ_BARE static void watch(const void *at)
         loaded.closed = value;
     } else if (at == &words->epoch) {
         loaded.epoch = value;
-    } else if (at == &words->asker) {
-        loaded.asker = value;
-    } else if (at == &words->time_lo) {
-        loaded.time[0] = value;
-    } else if (at == &words->time_hi) {
-        loaded.time[1] = value;
-    } else if (at == &words->reply) {
-        watch_reply(value);
+    } else {
+        watch_reply(words, at, value);
     }
 }
 

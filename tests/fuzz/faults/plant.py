@@ -148,11 +148,11 @@ FAULTS = {
         "peer", "peer.h",
         "    bool starting = (look->incarnation & 1u) != 0;\n",
         "    bool starting = look->incarnation == 1u;\n"),
-    "peer-time-loaded-twice": (
+    "peer-asker-loaded-twice": (
         "peer", "peer.h",
-        "    peer->sample.replied_ns = time_ns;\n",
-        "    peer->sample.replied_ns =\n"
-        "        time_ns != 1 ? crossvm_load_pair(&words->time_lo, &words->time_hi) : 1;\n"),
+        "    if (reply != peer->question || asker != peer->incarnation) {\n",
+        "    if (reply != peer->question ||\n"
+        "        (asker != 1 && crossvm_load_relaxed(&words->asker) != peer->incarnation)) {\n"),
     "clock-age-wraps": (
         "peer", "clock.h",
         "    if (status != CROSSVM_OK || then_ns == 0 || most > UINT64_MAX / 4) {\n",
