@@ -247,27 +247,34 @@ def wait_until_gone(side, bell):
 
 
 def kill_in_turn(sides, bell=None):
-    """Each round one side dies. In every other pair of rounds the other one is suspended meanwhile:
-    so it finds a full queue to drain. Side 1 learns it from the doorbells' server, if there is one,
-    but for every fourth death; else it is the restart that says it."""
+    """Each round one side dies. The other one is often suspended meanwhile: from before the death,
+    so that it finds a full queue to drain; or behind it, so that a successor that spoke before it
+    was answered would be heard. Side 1 learns of the death from the doorbells' server, if there is
+    one, but for every fourth time; else it is the restart that says it."""
     chance = random.Random(1)
     for number in range(ROUNDS):
         victim, survivor = sides[number % 2], sides[1 - number % 2]
-        suspended = number % 4 in (1, 2)
         told = bell and survivor.number == 1 and number % 8 != 6
+        before = number % 4 in (1, 2)
+        behind = number % 4 == 0 and not told
         flow(sides)
         time.sleep(chance.random() / 5)
-        if suspended:
+        if before:
             survivor.command("stop")
             wait_until_full(victim, survivor)
         survivor.watched.pass_over()
         dead = victim.die()
         life = dead.lives[-1][0]
+        if behind:
+            wait_until(lambda: survivor.look().received() == dead.tail,
+                       lambda: f"what {victim.watched.name} had sent\n{survivor.log()}")
+            survivor.command("stop")
         if told:
             wait_until_gone(victim, bell)
         else:
             came = victim.come()
-        if suspended:
+            wait_until(lambda: victim.look().beat - dead.beat >= 20, lambda: "steps")
+        if before or behind:
             survivor.command("cont")
         how = BY_BACKEND if told else BY_RESTART
         survivor.expect(f"^LOST [0-9]+ with {life}: {how}")
@@ -275,7 +282,7 @@ def kill_in_turn(sides, bell=None):
         equal((int(ended.group(1)), int(ended.group(2))), (life, dead.tail),
               "whose end, and behind which element")
         n_drained = int(ended.group(3))
-        check(not suspended or n_drained > 0, "nothing was left to be drained")
+        check(not before or n_drained > 0, "nothing was left to be drained")
         if told:
             came = victim.come()
         survivor.expect(f"^UP [0-9]+ with {came}:")
