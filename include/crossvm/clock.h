@@ -126,13 +126,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_clock_offset_init(struct crossvm_cl
     return CROSSVM_OK;
 }
 
-/* a + b, or the largest number. */
-CROSSVM_INLINE uint64_t crossvm_i_add_most(uint64_t a, uint64_t b)
-{
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
-/* What the clocks can have drifted apart in elapsed_ns, rounded up. */
+/* What the clocks can have drifted apart in elapsed_ns, rounded up; below 2^61 for any. */
 CROSSVM_INLINE uint64_t crossvm_i_clock_drift(const struct crossvm_clock_offset *offset,
                                               uint64_t elapsed_ns)
 {
@@ -156,7 +150,7 @@ CROSSVM_INLINE void crossvm_i_clock_carry(struct crossvm_clock_offset *offset, u
         return;
     }
     uint64_t drift = crossvm_i_clock_drift(offset, now_ns - offset->at_ns);
-    uint64_t width = crossvm_i_add_most(offset->width_ns, crossvm_i_add_most(drift, drift));
+    uint64_t width = offset->width_ns + drift + drift;
     if (now_ns < offset->at_ns || width > UINT64_MAX / 4) {
         offset->width_ns = UINT64_MAX;
         return;
@@ -220,8 +214,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_clock_offset_add(struct crossvm_clo
 
 /* The offset at an own time: the peer's clock is ahead by *low_ns to *low_ns + *width_ns, as
  * numbers of 64 bits that run freely (behind is a large number). now_ns: own time, not before the
- * last exchange. Pure. OK; UNKNOWN no exchange yet, too long ago, or the own clock went backward.
- * */
+ * last exchange. Pure. OK; UNKNOWN no exchange yet, too long ago, or the own clock was set back. */
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_clock_offset_at(
     const struct crossvm_clock_offset *offset, uint64_t now_ns, uint64_t *low_ns,
     uint64_t *width_ns)

@@ -170,7 +170,6 @@ struct crossvm_peer {
     uint32_t echo;                         /* the peer's life that is answered, 0 = none */
     uint32_t beat;                         /* own steps */
     uint32_t peer_beat;                    /* the peer's, as seen last */
-    bool gone;                             /* the peer's chunk has to be found anew */
     uint64_t silence_ns;                   /* suspicion after this, 0 = never */
     uint64_t moved_ns;                     /* own time when the peer's beat moved */
     uint64_t stepped_ns;                   /* own time of the last step, 0 = none */
@@ -244,8 +243,8 @@ CROSSVM_INLINE void crossvm_i_peer_start(struct crossvm_peer *peer, uint32_t see
     crossvm_store_relaxed(&own->incarnation, old | 1u);
     CROSSVM_FENCE_RELEASE(peer_words, &own->incarnation);
     crossvm_store_relaxed(&own->echo, 0);
+    crossvm_store_relaxed(&own->closed, 0);
     crossvm_store_relaxed(&own->question, 0);
-    crossvm_store_relaxed(&own->reply, 0);
     CROSSVM_STORE_RELEASE(peer_incarnation, &own->incarnation, next);
     peer->incarnation = next;
     peer->echo = 0;
@@ -318,7 +317,6 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_peer_link(struct crossvm_peer *peer
     }
     peer->peer = (const struct crossvm_peer_shm *)(const void *)crossvm_i_control(region, chunk);
     peer->peer_epoch = chunk->generation;
-    peer->gone = false;
     /* An answer that was there before this life could be seen is none. */
     if (peer->incarnation == 0 || crossvm_load_relaxed(&peer->peer->echo) == peer->incarnation) {
         crossvm_i_peer_start(peer, seed);
@@ -460,8 +458,8 @@ CROSSVM_INLINE void crossvm_i_peer_reply(struct crossvm_peer *peer, uint64_t now
     peer->to_reply = 0;
 }
 
-/* Whether the peer has replied to the question of this life; then the peer's time is kept. It stands
- * still: the next reply follows the next question. */
+/* Whether the peer has replied to the question of this life; then the peer's time is kept. It
+ * stands still: the next reply follows the next question. */
 CROSSVM_INLINE bool crossvm_i_peer_hear(struct crossvm_peer *peer)
 {
     const struct crossvm_peer_shm *words = peer->peer;
@@ -524,7 +522,6 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_peer_step(struct crossvm_peer *peer
     crossvm_i_peer_look_at(peer, &look);
     uint32_t sign = crossvm_i_peer_sign(peer, &look, now_ns);
     uint32_t next = crossvm_i_peer_next(peer->state, sign);
-    peer->gone = look.gone;
     if (next == CROSSVM_PEER_LOST && peer->state != CROSSVM_PEER_LOST) {
         crossvm_i_peer_lose(peer, crossvm_i_peer_cause(sign));
     } else if (next == CROSSVM_PEER_ANSWERING && peer->state == CROSSVM_PEER_WAITING) {
@@ -537,7 +534,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_peer_step(struct crossvm_peer *peer
         crossvm_i_peer_times(peer, now_ns);
     }
     peer->stepped_ns = now_ns;
-    return peer->gone && next == CROSSVM_PEER_WAITING ? CROSSVM_STALE : (int)next;
+    return look.gone && next == CROSSVM_PEER_WAITING ? CROSSVM_STALE : (int)next;
 }
 
 /* ---- loss, end, close ----------------------------------------------------------------------- */
@@ -575,9 +572,9 @@ CROSSVM_INLINE int crossvm_peer_reestablish(struct crossvm_peer *peer)
     if (crossvm_i_peer_own_stale(peer)) {
         return CROSSVM_STALE;
     }
-    bool may_live = peer->cause != CROSSVM_PEER_CAUSE_RESTARTED &&
-                    peer->cause != CROSSVM_PEER_CAUSE_CLOSED &&
-                    peer->cause != CROSSVM_PEER_CAUSE_RENEWED;
+    bool may_live = peer->cause == CROSSVM_PEER_CAUSE_DROPPED ||
+                    peer->cause == CROSSVM_PEER_CAUSE_BACKEND ||
+                    peer->cause == CROSSVM_PEER_CAUSE_APPLICATION;
     if (may_live) {
         crossvm_i_peer_start(peer, (peer->incarnation >> 1) + 1);
     }

@@ -253,15 +253,15 @@ FAULTS = [
 """),
     ("a life shows itself before the last one's answer is taken back", "peer", "peer.h", """\
     crossvm_store_relaxed(&own->echo, 0);
+    crossvm_store_relaxed(&own->closed, 0);
     crossvm_store_relaxed(&own->question, 0);
-    crossvm_store_relaxed(&own->reply, 0);
     CROSSVM_STORE_RELEASE(peer_incarnation, &own->incarnation, next);
 """, """\
     CROSSVM_STORE_RELEASE(peer_incarnation, &own->incarnation, next);
     __asm__ volatile("" ::: "memory");
     crossvm_store_relaxed(&own->echo, 0);
+    crossvm_store_relaxed(&own->closed, 0);
     crossvm_store_relaxed(&own->question, 0);
-    crossvm_store_relaxed(&own->reply, 0);
 """),
     ("a life begins under the number of the last one", "peer", "peer.h", """\
     crossvm_store_relaxed(&own->incarnation, old | 1u);

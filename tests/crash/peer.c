@@ -29,7 +29,6 @@ static struct {
     uint32_t seed;      /* of the life that the operation begins */
     bool begins;        /* the operation begins a life, which has answered nobody */
     bool is_dead;       /* side 0, and has not come back yet */
-    bool has_closed;    /* a life of side 0's, before */
     bool has_queues;    /* which side 1 drains */
     uint32_t before[2]; /* lives that are up with each other when the operation begins, or 0 */
     uint32_t left;      /* side 0's incarnation in the image */
@@ -235,7 +234,6 @@ static void to_be_linked_after_a_close(enum crash_state state)
     }
     opened_again();
     world.only = 0;
-    world.has_closed = true;
 }
 
 /* Side 1's chunk was made anew, and its new life has answered before side 0 sees it. */
@@ -594,9 +592,8 @@ static int comes_back_with_the_seed(void)
 {
     is_left();
     survivor_lives();
-    bool would_be_closed = world.has_closed && has_begun();
     uint32_t seed = world.seed == 0 ? world.left >> 1 : world.seed;
-    next_life(would_be_closed ? 78 : seed);
+    next_life(seed);
     return CRASH_UNSEEN;
 }
 

@@ -85,6 +85,8 @@ inline begin_life()
     echo[me] = 0;
     MORTAL;
 #endif
+    closed[me] = 0;
+    MORTAL;
     d_step {
         start[me]++;
         inc[me] = my;

@@ -295,6 +295,23 @@ static void a_new_life_has_answered_nobody(void)
     peer_drop(&pair);
 }
 
+/* A good-bye, a life that nobody sees, and one that gets the number of the life that said it. */
+static void a_life_is_not_born_closed(void)
+{
+    peer_up(&pair);
+    uint32_t seed = pair.sides[0].peer.incarnation >> 1;
+    CHECK_EQ(crossvm_peer_close(&pair.sides[0].peer), CROSSVM_OK);
+    CHECK_EQ(peer_step(&pair, 1), CROSSVM_PEER_LOST);
+    CHECK_EQ(crossvm_peer_reestablish(&pair.sides[1].peer), CROSSVM_OK);
+    for (unsigned life = 0; life < 2; life++) {
+        REQUIRE(peer_open(&pair, 0) == CROSSVM_OK);
+        REQUIRE(peer_link(&pair, 0, seed) == CROSSVM_OK);
+    }
+    CHECK_EQ(pair.sides[0].peer.incarnation, seed << 1);
+    peer_meet(&pair);
+    peer_drop(&pair);
+}
+
 /* The peer comes after a long time of waiting, and its beat stands where it stood. */
 static void waiting_is_not_held_against_a_peer(void)
 {
@@ -663,6 +680,7 @@ int main(void)
     CASE(memory_of_an_earlier_boot_is_no_live_peer);
     CASE(a_repeated_seed_is_no_repeated_life);
     CASE(a_new_life_has_answered_nobody);
+    CASE(a_life_is_not_born_closed);
     CASE(waiting_is_not_held_against_a_peer);
     CASE(the_dead_do_not_come_up_again);
     CASE(a_death_that_was_none_and_was_not_noticed);

@@ -242,6 +242,41 @@ static void two_steps_in_a_row_make_the_bound_tight(void)
     peer_drop(&pair);
 }
 
+/* Side 0 begins another life, and knows nothing of the other's clock. */
+static void begin_again(void)
+{
+    peer_begin(&pair, 0);
+    pair.sides[0].peer.peer = &views[0];
+    REQUIRE(crossvm_clock_offset_init(&offsets[0], DRIFT_PPB) == CROSSVM_OK);
+}
+
+/* The life before has left its question, and the other side is up before this life asks its own. */
+static void a_question_of_an_earlier_life_is_none(void)
+{
+    static const struct way none = {{0, 0}, {0, 0}, {0, 0}};
+    world_begin(1000, 5000000000u, DRIFT_PPB);
+    for (unsigned i = 0; i < 4; i++) {
+        exchange_tightly();
+    }
+    crossvm_store_relaxed(&peer_words(&pair, 0)->question, 1);
+    begin_again();
+    look(0);
+    step(0, &none);
+    for (unsigned i = 0; i < 6; i++) {
+        look(1);
+        step(1, &none);
+        (void)crossvm_peer_reestablish(&pair.sides[1].peer);
+    }
+    CHECK_EQ(pair.sides[1].peer.state, CROSSVM_PEER_UP);
+    pass(10u * MILLISECOND);
+    for (unsigned i = 0; i < 4; i++) {
+        exchange_tightly();
+        check_inside(0);
+    }
+    CHECK_EQ(pair.sides[0].peer.state, CROSSVM_PEER_UP);
+    peer_drop(&pair);
+}
+
 /* A question of this life bears the number of one that the life before had a reply to. */
 static void a_reply_to_an_earlier_life_is_none(void)
 {
@@ -252,9 +287,7 @@ static void a_reply_to_an_earlier_life_is_none(void)
     REQUIRE(pair.sides[0].peer.question <= 3);
     crossvm_store_relaxed(&peer_words(&pair, 1)->reply, 1);
     pass(10u * MILLISECOND);
-    peer_begin(&pair, 0);
-    pair.sides[0].peer.peer = &views[0];
-    REQUIRE(crossvm_clock_offset_init(&offsets[0], DRIFT_PPB) == CROSSVM_OK);
+    begin_again();
     for (unsigned i = 0; i < 8; i++) {
         exchange_tightly();
         check_inside(0);
@@ -367,6 +400,7 @@ int main(void)
     test_guard();
     CASE(the_true_offset_lies_inside_the_bound);
     CASE(two_steps_in_a_row_make_the_bound_tight);
+    CASE(a_question_of_an_earlier_life_is_none);
     CASE(a_reply_to_an_earlier_life_is_none);
     CASE(ages_lie_inside_their_bounds);
     CASE(a_jump_is_noticed_and_forgotten);
