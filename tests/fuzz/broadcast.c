@@ -6,7 +6,7 @@
  */
 #include "one.h"
 
-/* What is called here (tests/fuzz/entries.py). */
+/* What is called here (tests/build/check_harness.py). */
 static const char *const entries[] = {
     "crossvm_broadcast_reader_open",    "crossvm_broadcast_reader_read",
     "crossvm_broadcast_reader_read_n",  "crossvm_broadcast_reader_number",

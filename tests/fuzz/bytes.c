@@ -5,7 +5,7 @@
  */
 #include "one.h"
 
-/* What is called here (tests/fuzz/entries.py). */
+/* What is called here (tests/build/check_harness.py). */
 static const char *const entries[] = {
     "crossvm_bytes_reader_open",
     "crossvm_bytes_reader_read",

@@ -7,7 +7,7 @@
  */
 #include "queue.h"
 
-/* What is called here (tests/fuzz/entries.py). */
+/* What is called here (tests/build/check_harness.py). */
 static const char *const entries[] = {
     "crossvm_exchange_tx_open",   "crossvm_exchange_tx_link",       "crossvm_exchange_tx_reserve",
     "crossvm_exchange_tx_commit", "crossvm_exchange_tx_push",       "crossvm_exchange_tx_answered",

@@ -4,7 +4,7 @@
  */
 #include "fuzz.h"
 
-/* What is called here (tests/fuzz/entries.py). */
+/* What is called here (tests/build/check_harness.py). */
 static const char *const entries[] = {
     "crossvm_fanin_init",  "crossvm_fanin_add",  "crossvm_fanin_remove",  "crossvm_fanin_pop",
     "crossvm_fanin_pop_n", "crossvm_fanin_peek", "crossvm_fanin_release", "crossvm_fanin_served",

@@ -6,7 +6,7 @@
  */
 #include "fuzz.h"
 
-/* What is called here (tests/fuzz/entries.py). */
+/* What is called here (tests/build/check_harness.py). */
 static const char *const entries[] = {
     "crossvm_mpsc_tx_open",   "crossvm_mpsc_tx_link",       "crossvm_mpsc_tx_reserve",
     "crossvm_mpsc_tx_commit", "crossvm_mpsc_tx_push",       "crossvm_mpsc_tx_bury",

@@ -7,7 +7,7 @@
  */
 #include "fuzz.h"
 
-/* What is called here (tests/fuzz/entries.py). */
+/* What is called here (tests/build/check_harness.py). */
 static const char *const entries[] = {
     "crossvm_peer_open",         "crossvm_peer_link",        "crossvm_peer_step",
     "crossvm_peer_confirm",      "crossvm_peer_reestablish", "crossvm_peer_close",

@@ -8,7 +8,7 @@
 
 #include <crossvm/service/pipe.h>
 
-/* What is called here (tests/fuzz/entries.py). */
+/* What is called here (tests/build/check_harness.py). */
 static const char *const entries[] = {
     "crossvm_pipe_tx_kick",
     "crossvm_pipe_tx_wait",

@@ -6,7 +6,7 @@
  */
 #include "fuzz.h"
 
-/* What is called here (tests/fuzz/entries.py). */
+/* What is called here (tests/build/check_harness.py). */
 static const char *const entries[] = {
     "crossvm_pool_reader_open",
     "crossvm_pool_reader_bind",

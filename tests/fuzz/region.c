@@ -6,7 +6,7 @@
  */
 #include "fuzz.h"
 
-/* What is called here (tests/fuzz/entries.py). */
+/* What is called here (tests/build/check_harness.py). */
 static const char *const entries[] = {
     "crossvm_region_attach",         "crossvm_region_list",
     "crossvm_region_find",           "crossvm_region_find_among",

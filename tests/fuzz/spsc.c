@@ -6,7 +6,7 @@
  */
 #include "queue.h"
 
-/* What is called here (tests/fuzz/entries.py). */
+/* What is called here (tests/build/check_harness.py). */
 static const char *const entries[] = {
     "crossvm_spsc_tx_open",    "crossvm_spsc_tx_link",       "crossvm_spsc_tx_push",
     "crossvm_spsc_tx_push_n",  "crossvm_spsc_tx_reserve",    "crossvm_spsc_tx_span_at",

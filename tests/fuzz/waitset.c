@@ -7,7 +7,7 @@
 
 #include <crossvm/service/waitset.h>
 
-/* What is called here (tests/fuzz/entries.py). */
+/* What is called here (tests/build/check_harness.py). */
 static const char *const entries[] = {
     "crossvm_waitset_init",           "crossvm_waitset_wait",
 

@@ -5,7 +5,7 @@
  */
 #include "one.h"
 
-/* What is called here (tests/fuzz/entries.py). */
+/* What is called here (tests/build/check_harness.py). */
 static const char *const entries[] = {
     "crossvm_wake_waiter_open", "crossvm_wake_publisher_open",
     "crossvm_wake_never",       "crossvm_wake_always",
