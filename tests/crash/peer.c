@@ -538,6 +538,13 @@ static void survivor_lives(void)
     }
 }
 
+/* Whether the operation has begun a life. A number that comes again then, with another one in
+ * between, is the caller's to avoid. */
+static bool has_begun(void)
+{
+    return world.left % 2 == 0 && world.left != world.before[0];
+}
+
 /* The next life of side 0 is another one than those that could be seen, and both come up and
  * exchange their times. */
 static void next_life(uint32_t seed)
@@ -549,6 +556,7 @@ static void next_life(uint32_t seed)
     REQUIRE(peer_open(&world.pair, 0) == CROSSVM_OK);
     REQUIRE(peer_link(&world.pair, 0, seed) == CROSSVM_OK);
     CHECK(side(0)->incarnation != (world.left & ~1u));
+    CHECK(has_begun() || side(0)->incarnation != world.before[0]);
     CHECK(world.before[0] == 0 || side(0)->incarnation != side(1)->echo);
     meets();
     world.n_samples = 0;
@@ -578,13 +586,6 @@ static void waits(void)
         lives(1);
     }
     CHECK(side(1)->state != CROSSVM_PEER_UP);
-}
-
-/* Whether the operation has begun a life. A number that comes again then, with another one in
- * between, is the caller's to avoid. */
-static bool has_begun(void)
-{
-    return world.left % 2 == 0 && world.left != world.before[0];
 }
 
 /* With the seed of the life that died. */

@@ -335,7 +335,7 @@ static void step(uint8_t arg)
                            FUZZ_S(STALE) | FUZZ_S(NOT_YET), CROSSVM_PEER_CLOSED);
     FUZZ_CHECK(status < 0 || (uint32_t)status == peer.state);
     FUZZ_CHECK(status != CROSSVM_NOT_YET || !linked);
-    FUZZ_CHECK(status != CROSSVM_STALE || before == peer.state || peer.gone);
+    FUZZ_CHECK(status != CROSSVM_STALE || before == peer.state);
     step_is_right(before);
     if (arg % 2 == 1) {
         times();
@@ -407,7 +407,7 @@ static void link_again(uint8_t arg)
                            FUZZ_S(STALE) | FUZZ_S(INVALID), 0);
     FUZZ_CHECK((status == CROSSVM_INVALID) == (before != CROSSVM_PEER_WAITING));
     FUZZ_CHECK(status == CROSSVM_OK || peer.incarnation == incarnation);
-    FUZZ_CHECK(status != CROSSVM_OK || !peer.gone);
+    FUZZ_CHECK(status != CROSSVM_OK || peer.peer_epoch == b.table[0].generation);
 }
 
 static void confirm(uint8_t arg)

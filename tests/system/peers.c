@@ -101,6 +101,7 @@ struct end {
     bool sends;
     uint32_t n_held;    /* elements that were received and not released yet */
     uint32_t n_drained; /* elements of the one that is lost, received since */
+    uint32_t over;      /* the life that was answered before the state changed */
 };
 
 /* A note is whole before it counts. */
@@ -136,7 +137,7 @@ static void note_life(struct end *end)
 /* The peer's life that is answered, or was until it was lost. */
 static uint32_t answered(const struct end *end)
 {
-    return end->peer.state == CROSSVM_PEER_LOST ? end->peer.over : end->peer.echo;
+    return end->peer.state == CROSSVM_PEER_LOST ? end->over : end->peer.echo;
 }
 
 /* Whether an element goes on where the run ended. */
@@ -266,9 +267,11 @@ static void ask_backend(struct end *end)
 static void step(struct end *end)
 {
     uint32_t before = end->peer.state;
+    uint32_t echo = end->peer.echo;
     ask_backend(end);
     must(crossvm_peer_step(&end->peer, crossvm_posix_now()), "step");
     if (end->peer.state != before) {
+        end->over = echo;
         say_state(end);
     }
 }
@@ -343,7 +346,7 @@ static uint32_t send_some(struct end *end)
 static void let_go(struct end *end)
 {
     uint32_t life = end->peer.incarnation;
-    printf("ended %u at %u: %u drained\n", (unsigned)end->peer.over,
+    printf("ended %u at %u: %u drained\n", (unsigned)end->over,
            (unsigned)crossvm_spsc_rx_index(&end->rx), (unsigned)end->n_drained);
     end->n_drained = 0;
     must(crossvm_peer_reestablish(&end->peer), "re-establish");
