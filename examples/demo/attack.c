@@ -279,9 +279,10 @@ static bool serve(struct contact *contact)
 /* Whether its process says that it attacks. Whether there is such a process. */
 static bool listen_to(struct peer *peer)
 {
+    bool lives = crossvm_memfd_hung_up(peer->socket) == 0;
     ssize_t len = recv(peer->socket, &peer->report, sizeof(peer->report), MSG_DONTWAIT);
     peer->attacks = peer->attacks || len == (ssize_t)sizeof(peer->report);
-    return len != 0;
+    return lives;
 }
 
 static void attacker_turn(struct server *server)

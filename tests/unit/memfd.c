@@ -557,6 +557,48 @@ static void a_closed_socket_ends_the_handover(void)
     CHECK_EQ(crossvm_memfd_send(-1, &fd, 1), CROSSVM_SYSTEM);
 }
 
+/* The dead one's last message is still there. */
+static void a_death_is_learnt_from_the_socket(void)
+{
+    int fd = STDIN_FILENO;
+    connect_both();
+    pid_t child = test_fork();
+    if (child == 0) {
+        REQUIRE(close(sockets[1]) == 0);
+        REQUIRE(crossvm_memfd_send(sockets[0], &fd, 1) == CROSSVM_OK);
+        for (;;) {
+            (void)pause();
+        }
+    }
+    REQUIRE(close(sockets[0]) == 0);
+    REQUIRE(crossvm_memfd_receive(sockets[1], &fd, 1) == CROSSVM_OK);
+    REQUIRE(close(fd) == 0);
+    CHECK_EQ(crossvm_memfd_hung_up(sockets[1]), 0);
+    REQUIRE(kill(child, SIGKILL) == 0);
+    CHECK_EQ(test_wait(child), 128 + SIGKILL);
+    CHECK_EQ(crossvm_memfd_hung_up(sockets[1]), 1);
+    REQUIRE(close(sockets[1]) == 0);
+}
+
+static void who_has_hung_up_can_still_be_heard(void)
+{
+    int fd = STDIN_FILENO;
+    connect_both();
+    CHECK_EQ(crossvm_memfd_hung_up(sockets[1]), 0);
+    REQUIRE(crossvm_memfd_send(sockets[0], &fd, 1) == CROSSVM_OK);
+    CHECK_EQ(crossvm_memfd_hung_up(sockets[1]), 0);
+    REQUIRE(close(sockets[0]) == 0);
+    CHECK_EQ(crossvm_memfd_hung_up(sockets[1]), 1);
+    CHECK_EQ(crossvm_memfd_receive(sockets[1], &fd, 1), CROSSVM_OK);
+    REQUIRE(close(fd) == 0);
+    CHECK_EQ(crossvm_memfd_hung_up(sockets[1]), 1);
+    REQUIRE(close(sockets[1]) == 0);
+    CHECK_EQ(crossvm_memfd_hung_up(sockets[1]), CROSSVM_SYSTEM);
+    CHECK_EQ(errno, EBADF);
+    CHECK_EQ(crossvm_memfd_hung_up(-1), CROSSVM_SYSTEM);
+    CHECK_EQ(errno, EBADF);
+}
+
 static void a_closed_descriptor_is_not_sent(void)
 {
     const int closed = -1;
@@ -584,6 +626,8 @@ int main(void)
     CASE(a_descriptor_without_a_byte_is_closed);
     CASE(impossible_numbers_are_invalid);
     CASE(a_closed_socket_ends_the_handover);
+    CASE(a_death_is_learnt_from_the_socket);
+    CASE(who_has_hung_up_can_still_be_heard);
     CASE(a_closed_descriptor_is_not_sent);
     return check_done();
 }
