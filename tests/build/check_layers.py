@@ -49,6 +49,7 @@ LAYERS = {
     "backend/memfd.h": (6, ["backend/posix.h"]),
     "backend/shm.h": (6, ["backend/posix.h"]),
     "backend/examine.h": (6, ["backend/posix.h"]),
+    "backend/ivshmem_bare.h": (6, []),
     "backend/ivshmem_client.h": (6, ["backend/eventfd.h"]),
     "backend/ivshmem_pci.h": (6, ["backend/examine.h"]),
     "backend/ivshmem_uio.h": (6, ["backend/ivshmem_pci.h"]),
