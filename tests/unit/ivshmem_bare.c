@@ -22,6 +22,7 @@ struct function {
     uint32_t writable[64];
     uint32_t n_stores;
     uint32_t frozen; /* this register drops what is written, 0 = none */
+    uint32_t fickle; /* bits of BAR2 that go away at the first write */
 };
 
 /* A device's registers, its table of vectors and its memory, as bytes of the bus. */
@@ -55,7 +56,8 @@ static uint32_t model_load(void *context, uint32_t at)
     if (function == NULL) {
         return UINT32_MAX;
     }
-    return (at & 0xfff) < 0x100 ? function->words[(at & 0xff) / 4] : 0;
+    /* What lies behind looks like a place in BAR1, for whoever should not have read it. */
+    return (at & 0xfff) < 0x100 ? function->words[(at & 0xff) / 4] : 1;
 }
 
 static bool all_masked(void)
@@ -83,6 +85,9 @@ static void model_store(void *context, uint32_t at, uint32_t value)
     }
     if (reg == function->frozen && reg != 0) {
         return;
+    }
+    if (reg == 0x18) {
+        function->words[6] &= ~function->fickle;
     }
     uint32_t *word = &function->words[reg / 4];
     uint32_t writable = function->writable[reg / 4];
@@ -354,6 +359,10 @@ static void spoil(uint32_t how, struct function *function)
     case 19: /* the pending ones beyond it */
         words[0x88 / 4] = 0x1000 | 1;
         break;
+    case 20: /* nothing can be written, and no address is there */
+        words[5] = 8;
+        writable[5] = 0;
+        break;
     default: /* no BAR1 at all */
         words[5] = 0;
         writable[5] = 0;
@@ -361,7 +370,7 @@ static void spoil(uint32_t how, struct function *function)
     }
 }
 
-#define SPOILS 21u
+#define SPOILS 22u
 
 static void impossible_devices_are_refused_and_left_alone(void)
 {
@@ -392,6 +401,16 @@ static void impossible_devices_are_refused_and_left_alone(void)
         CHECK(memcmp(before.words, functions[0].words, sizeof(before.words)) == 0);
         CHECK_EQ(crossvm_bare_assign(&config, devices, 2, &devices[1], &window, &none), CROSSVM_OK);
     }
+}
+
+/* Bits below the length that stand there until somebody writes. */
+static void an_address_that_its_length_cannot_have_is_refused(void)
+{
+    forget_functions();
+    struct function *function = add_plain(at(4), 1 << 20);
+    function->words[6] |= 0x8000;
+    function->fickle = 0x8000;
+    CHECK_EQ(scan_one().status, CROSSVM_CORRUPT);
 }
 
 static void other_headers_and_revisions_are_refused_untouched(void)
@@ -871,7 +890,9 @@ static void a_wait_hears_its_own_vector(void)
     crossvm_notify_bare(&notify, &bare);
     crossvm_bare_interrupt(&bare, 1);
     crossvm_bare_interrupt(&bare, 1);
+    crossvm_store_relaxed(&vectors[2].n_rung, 0);
     crossvm_bare_interrupt(&bare, 2); /* not its own */
+    CHECK_EQ(crossvm_load_relaxed(&vectors[2].n_rung), 0);
     CHECK_EQ(crossvm_notify_wait(&notify, 0, 0), CROSSVM_TIMEOUT);
     CHECK_EQ(crossvm_notify_wait(&notify, 1, CROSSVM_NO_DEADLINE), CROSSVM_OK);
     CHECK_EQ(crossvm_notify_wait(&notify, 1, 0), CROSSVM_TIMEOUT); /* two rings, one wait */
@@ -937,6 +958,7 @@ int main(void)
     CASE(sizing_leaves_all_as_it_was);
     CASE(what_sizing_leaves_behind_is_no_address);
     CASE(impossible_devices_are_refused_and_left_alone);
+    CASE(an_address_that_its_length_cannot_have_is_refused);
     CASE(other_headers_and_revisions_are_refused_untouched);
     CASE(a_list_may_be_as_long_as_there_is_room);
     CASE(addresses_are_given_and_kept);
