@@ -34,11 +34,11 @@ static struct crossvm_notify notify;
 static void show(const struct crossvm_bare_device *device)
 {
     const struct crossvm_bare_bar *memory = &device->bars[2];
-    say(machine_put, "device %x:%x.%x: %s, %u KiB at 0x%x%s%x, %u vectors",
+    say(machine_put, "device %x:%x.%x: %s, %u KiB at %x:%x, %u vectors",
         (unsigned)(device->slot >> 20), (unsigned)(device->slot >> 15 & 31),
         (unsigned)(device->slot >> 12 & 7), crossvm_status_name(device->status),
-        (unsigned)(memory->len >> 10), (unsigned)(memory->address >> 32), "_",
-        (unsigned)memory->address, (unsigned)device->n_vectors);
+        (unsigned)(memory->len >> 10), (unsigned)(memory->address >> 32), (unsigned)memory->address,
+        (unsigned)device->n_vectors);
 }
 
 /* Lists what is there, with addresses. */
