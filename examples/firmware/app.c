@@ -364,10 +364,21 @@ static void say_state(const struct app *app)
         crossvm_peer_cause_name(app->link.cause));
 }
 
+/* A process of the host learns from the server who went. */
+static int ask_backend(struct app *app)
+{
+    uint32_t bell = crossvm_load_relaxed(&app->peers_ledger->bell);
+    if (app->is_gone != NULL && app->is_gone(app->context, bell - 1) && bell != 0) {
+        TRY(app, crossvm_peer_confirm(&app->link, CROSSVM_PEER_CAUSE_BACKEND));
+    }
+    return CROSSVM_OK;
+}
+
 static int step(struct app *app)
 {
     uint32_t before = app->link.state;
     uint32_t echo = app->link.echo;
+    TRY(app, ask_backend(app));
     TRY(app, crossvm_peer_step(&app->link, crossvm_notify_now(app->bell)));
     if (app->link.state != before) {
         app->over = echo;

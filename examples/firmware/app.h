@@ -84,6 +84,10 @@ struct app {
     bool has_bell;               /* it can be rung at all */
     bool is_last;                /* sends nothing, and ends when all was received */
     void (*put)(const char *text);
+    /* Whether the backend has learnt, since it was asked last, that the doorbell of this id is gone;
+     * and what it is called with. NULL: this backend learns nothing, as no guest does. */
+    bool (*is_gone)(void *context, uint32_t bell_id);
+    void *context;
 
     struct crossvm_region_owner owner;
     struct crossvm_region region; /* the peer's */
