@@ -229,7 +229,7 @@ def ring_each_other(place, kind, other):
     """Every vector of one side by the other, and back."""
     passed = f"passed: {BELLS} rounds of 8 vectors"
     with doorbells(place) as bell:
-        with bare(place, kind, kind, machines.doorbell(BELL, bell)) as echo:
+        with bare(place, f"{kind}-echo", kind, machines.doorbell(BELL, bell)) as echo:
             echo.wait_for("^id 0")
             if other == "host":
                 equal(host(place.program("bells"), f"server:{bell}", "ring", BELLS)[-1], passed,
@@ -240,7 +240,8 @@ def ring_each_other(place, kind, other):
                     guest.finish()
                     equal(said(guest, "^(passed|failed).*").group(), passed, "the guest")
             else:
-                with bare(place, other, other, machines.doorbell(BELL + 1, bell)) as ring:
+                with bare(place, f"{other}-ring", other,
+                          machines.doorbell(BELL + 1, bell)) as ring:
                     equal(ring.wait_for("^(passed|failed).*", LIMIT).group(), passed, "the ringer")
             equal(echo.wait_for("^(passed|failed).*", LIMIT).group(), passed, "the firmware")
             echo.wait_for("^firmware: end", LIMIT)
