@@ -43,16 +43,16 @@ CROSSVM_EXTERN_C_BEGIN
 /* Configuration space: aligned words of 32 bits. `at`: a function's slot (crossvm_bare_slot) and a
  * register's offset, added. What is not there reads as ones. */
 struct crossvm_bare_config {
-    uint32_t (*load)(void *context, uint32_t at);
-    void (*store)(void *context, uint32_t at, uint32_t value);
-    void *context;
+    uint32_t (*load)(void *context, uint32_t at);              /* reads a register */
+    void (*store)(void *context, uint32_t at, uint32_t value); /* writes one */
+    void *context;                                             /* what both are called with */
     uint32_t n_buses; /* bus numbers that can be addressed, 1 to CROSSVM_BARE_BUSES, from 0 */
 };
 
 /* Addresses of the bus that nobody else uses and that reach it, for BARs without one. */
 struct crossvm_bare_window {
-    uint64_t base;
-    uint64_t len; /* bytes, 0 = no window */
+    uint64_t base; /* the first one */
+    uint64_t len;  /* bytes, 0 = no window */
 };
 
 /* Memory of a device, on the bus. */
@@ -80,8 +80,9 @@ struct crossvm_bare_machine {
     void *(*map)(void *context, uint64_t address, uint64_t len, bool registers);
     /* ns, never backward. */
     uint64_t (*now)(void *context);
-    /* Keeps this core's interrupts out, and lets them in again. */
+    /* Keeps this core's interrupts out. */
     void (*mask)(void *context);
+    /* Lets them in again. */
     void (*unmask)(void *context);
     /* Sleeps until an interrupt, or until now() reaches until_ns; it may end early. Called behind
      * mask; the interrupts are let in only as the core falls asleep (x86: sti, hlt; Arm: wfi, then
