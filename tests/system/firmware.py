@@ -34,6 +34,8 @@ ROUNDS = 2 * min(10, int(os.environ.get("CROSSVM_TEST_SCALE", "1")))
 BARE = {
     "x86_64": (None, ["qemu-system-x86_64", "-machine", "q35", "-cpu", "max",
                       "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]),
+    "aarch64": ("aarch64-linux-gnu-gcc", ["qemu-system-aarch64", "-machine",
+                                          "virt,highmem=off,gic-version=2", "-cpu", "cortex-a53"]),
 }
 
 
@@ -262,8 +264,10 @@ def cases_of(kind):
         return case
 
     both = [number % 2 for number in range(ROUNDS)]
-    return [rings_with("host"), rings_with("guest"), rings_with(kind),
-            lives_with("host", both), lives_with(kind, both), lives_with("guest", both)]
+    kinds = list(BARE)
+    others = ["host", *kinds[:kinds.index(kind) + 1], "guest"]
+    return [with_other for other in others
+            for with_other in (rings_with(other), lives_with(other, both))]
 
 
 CASES = [case for kind in BARE for case in cases_of(kind)]
