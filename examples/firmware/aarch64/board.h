@@ -62,6 +62,10 @@ void mmu_start(void);
  * 2 GiB. false: they are not, something of it is mapped as another kind, or no table is left. */
 bool mmu_map(uint64_t base, uint64_t len, enum mmu_kind kind);
 
+/* Whether a store to an address goes to write-back, inner shareable memory. The processor is asked,
+ * not the tables: it would say no, too, if the MMU were off. */
+bool mmu_is_write_back(uint64_t address);
+
 /* ---- gic.c -------------------------------------------------------------------------------- */
 
 /* Lets interrupts through, from the timer and those that gic_message gave away. */

@@ -128,13 +128,20 @@ static bool is_within(uint64_t address, uint64_t len, uint64_t base, uint64_t ba
     return address >= base && len <= base_len && address - base <= base_len - len;
 }
 
-/* Registers are mapped from the start. A device's memory is mapped when it is known where it is. */
+/* A device's memory is mapped when it is known where it is. The library believes what it is told of
+ * the memory's type, and an emulator shows no difference: so it is made sure of here. */
+static bool map_memory(uint64_t address, uint64_t len)
+{
+    return is_within(address, len, PCI_MEMORY, PCI_MEMORY_LEN) && mmu_map(address, len, MMU_DATA) &&
+           mmu_is_write_back(address) && mmu_is_write_back(address + len - 1);
+}
+
+/* Registers are mapped from the start. */
 static void *map(void *context, uint64_t address, uint64_t len, bool registers)
 {
     (void)context;
     const bool mapped = registers ? is_within(address, len, PCI_REGISTERS, PCI_REGISTERS_LEN)
-                                  : is_within(address, len, PCI_MEMORY, PCI_MEMORY_LEN) &&
-                                        mmu_map(address, len, MMU_DATA);
+                                  : map_memory(address, len);
     return mapped ? (void *)(uintptr_t)address : NULL;
 }
 

@@ -115,6 +115,26 @@ bool mmu_map(uint64_t base, uint64_t len, enum mmu_kind kind)
     return true;
 }
 
+/* What a translation says: PAR_EL1. */
+#define FAULTS             1u
+#define PAR_ATTRIBUTES(p)  ((p) >> 56)
+#define PAR_SHAREABLE(p)   ((p) >> 7 & 3u)
+#define IS_WRITE_BACK      0xffu
+#define IS_INNER_SHAREABLE 3u
+
+bool mmu_is_write_back(uint64_t address)
+{
+    uint64_t found;
+    __asm__ volatile("at s1e1w, %1\n\t"
+                     "isb\n\t"
+                     "mrs %0, par_el1"
+                     : "=r"(found)
+                     : "r"(address)
+                     : "memory");
+    return (found & FAULTS) == 0 && PAR_ATTRIBUTES(found) == IS_WRITE_BACK &&
+           PAR_SHAREABLE(found) == IS_INNER_SHAREABLE;
+}
+
 void mmu_start(void)
 {
     for (uint32_t i = 0; i < N_TOPS; i++) {
