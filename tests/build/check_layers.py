@@ -53,6 +53,7 @@ LAYERS = {
     "backend/ivshmem_client.h": (6, ["backend/eventfd.h"]),
     "backend/ivshmem_pci.h": (6, ["backend/examine.h"]),
     "backend/ivshmem_uio.h": (6, ["backend/ivshmem_pci.h"]),
+    "backend/ivshmem_v2.h": (6, ["backend/ivshmem_pci.h"]),
     "backend/ivshmem_vfio.h": (6, ["backend/eventfd.h", "backend/ivshmem_pci.h"]),
 }
 UMBRELLA = "crossvm.h"  # layers 0 to 5, all of them

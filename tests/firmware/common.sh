@@ -14,6 +14,7 @@ attach_reformat threads
 broadcast_race threads and processes
 directory_threads threads and processes
 ivshmem_client processes and sockets
+ivshmem_v2 the operating system's files and mappings
 memfd the operating system's memory
 pool_kill processes
 pool_stress threads
