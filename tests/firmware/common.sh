@@ -13,6 +13,7 @@ left_out() {
 attach_reformat threads
 broadcast_race threads and processes
 directory_threads threads and processes
+ivshmem_acrn the operating system's files and mappings
 ivshmem_client processes and sockets
 ivshmem_v2 the operating system's files and mappings
 memfd the operating system's memory

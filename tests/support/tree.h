@@ -33,8 +33,8 @@ static inline const char *tree_path(const char *path, char *room, size_t len)
     return room;
 }
 
-/* Puts a file into the folder, with the folders above it; what was there goes. */
-static inline void tree_put(const char *path, const char *text)
+/* Puts bytes into a file of the folder, with the folders above it; what was there goes. */
+static inline void tree_put_bytes(const char *path, const void *bytes, size_t len)
 {
     char at[256];
     (void)tree_path(path, at, sizeof(at));
@@ -45,8 +45,13 @@ static inline void tree_put(const char *path, const char *text)
     }
     int fd = open(at, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     REQUIRE(fd >= 0);
-    REQUIRE(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    REQUIRE(write(fd, bytes, len) == (ssize_t)len);
     REQUIRE(close(fd) == 0);
+}
+
+static inline void tree_put(const char *path, const char *text)
+{
+    tree_put_bytes(path, text, strlen(text));
 }
 
 static inline int tree_remove_one(const char *path, const struct stat *about, int type,

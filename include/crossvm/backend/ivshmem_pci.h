@@ -9,10 +9,13 @@
  * Registers of the device (BAR0), 32 bits each, little-endian (QEMU, docs/specs/ivshmem-spec.rst):
  *
  *   offset  name        meaning
- *   8       IVPosition  own id, read; 0 also where there is no server
+ *   8       IVPosition  own id, read; 0 also where there is no server, and where there are no
+ *                       interrupts. On ACRN it is the VM's id, of which 0 is one: there it is this
+ *                       machine's if the device has vectors, and means nothing if it has none
  *   12      Doorbell    vector in the low 16 bits, the peer's id in the high ones, written
  *
- * The shared memory is BAR2. Devices look alike: they are told apart by their slots, which the
+ * The shared memory is BAR2. Vectors there are if the device has the capability MSI-X: ACRN's device
+ * model gives a device a BAR1 and no interrupts. Devices look alike: they are told apart by their slots, which the
  * hypervisor's configuration says, or by the region in their memory. The device does not say
  * whether its memory may be written: the access is the caller's to say. A mapping for reading is
  * never written; one for writing is tried (examine.h).
@@ -29,11 +32,16 @@ CROSSVM_EXTERN_C_BEGIN
 #define CROSSVM_IVSHMEM_SLOT_LEN 16u /* room for "0000:00:03.0" and more */
 #define CROSSVM_IVSHMEM_DEVICES  64u /* that are looked at in one machine */
 
+#define CROSSVM_IVSHMEM_ACRN 0x8086u /* the subsystem vendor of ACRN's devices with a region id */
+
 /* A device of this machine. */
 struct crossvm_ivshmem_device {
     char slot[CROSSVM_IVSHMEM_SLOT_LEN]; /* where it is plugged in */
     uint64_t len;                        /* bytes of its memory */
     bool doorbell;                       /* it has vectors (ivshmem-doorbell) */
+    uint32_t n_vectors;                  /* how many; 0 = none, or unknown to who is not root */
+    uint32_t subsystem_vendor;           /* of PCI: 0x1af4 QEMU's, 0x8086 ACRN's */
+    uint32_t subsystem_id;               /* ACRN: the region's id in its configuration */
 };
 
 /* A device in use. */
@@ -114,6 +122,40 @@ CROSSVM_INLINE uint64_t crossvm_i_ivshmem_pci_bar(const char *slot, unsigned bar
     return 0;
 }
 
+/* The number that a file holds alone, 0 if there is none. */
+CROSSVM_INLINE uint32_t crossvm_i_ivshmem_pci_value(const char *slot, const char *name)
+{
+    char text[32];
+    const char *at = text;
+    crossvm_i_ivshmem_pci_text(slot, name, text, sizeof(text));
+    return (uint32_t)crossvm_i_ivshmem_pci_number(&at);
+}
+
+/* How many vectors the capability MSI-X (id 11h) says, 0 without it. Who is not root is shown the
+ * first 64 bytes alone, which no capability lies in: NOT_FOUND. Each capability takes 4 bytes at
+ * least, so that a list that is longer than 48 is a circle. */
+CROSSVM_INLINE int crossvm_i_ivshmem_pci_vectors(const char *slot)
+{
+    unsigned char config[256];
+    ssize_t len = 0;
+    int fd = crossvm_i_ivshmem_pci_open_file(slot, "config", O_RDONLY);
+    if (fd >= 0) {
+        len = read(fd, config, sizeof(config));
+        crossvm_i_posix_close(fd);
+    }
+    if (len != (ssize_t)sizeof(config)) {
+        return CROSSVM_NOT_FOUND;
+    }
+    unsigned at = (config[6] & 0x10) != 0 ? config[0x34] & 0xfcu : 0;
+    for (unsigned i = 0; i < 48 && at >= 64; i++) {
+        if (config[at] == 0x11) {
+            return ((config[at + 2] | config[at + 3] << 8) & 0x7ff) + 1;
+        }
+        at = config[at + 1] & 0xfcu;
+    }
+    return 0;
+}
+
 /* ---- devices ------------------------------------------------------------------------------- */
 
 CROSSVM_INLINE bool crossvm_i_ivshmem_pci_is_one(const char *slot)
@@ -138,7 +180,11 @@ CROSSVM_INLINE void crossvm_i_ivshmem_pci_enter(struct crossvm_ivshmem_device *d
         __builtin_memset(&devices[i], 0, sizeof(devices[i]));
         __builtin_memcpy(devices[i].slot, slot, __builtin_strlen(slot));
         devices[i].len = crossvm_i_ivshmem_pci_bar(slot, 2);
-        devices[i].doorbell = crossvm_i_ivshmem_pci_bar(slot, 1) != 0;
+        int n_vectors = crossvm_i_ivshmem_pci_vectors(slot);
+        devices[i].doorbell = crossvm_i_ivshmem_pci_bar(slot, 1) != 0 && n_vectors != 0;
+        devices[i].n_vectors = devices[i].doorbell && n_vectors > 0 ? (uint32_t)n_vectors : 0;
+        devices[i].subsystem_vendor = crossvm_i_ivshmem_pci_value(slot, "subsystem_vendor");
+        devices[i].subsystem_id = crossvm_i_ivshmem_pci_value(slot, "subsystem_device");
     }
 }
 
@@ -281,6 +327,39 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_pci_find(struct crossvm_ivs
     total = total < CROSSVM_IVSHMEM_DEVICES ? total : CROSSVM_IVSHMEM_DEVICES;
     for (uint32_t i = 0; i < total; i++) {
         if (!crossvm_i_ivshmem_pci_bears(devices[i].slot, region_id)) {
+            continue;
+        }
+        if (n_found == 0) {
+            *device = devices[i];
+        }
+        n_found++;
+    }
+    if (n_found == 0) {
+        return CROSSVM_NOT_FOUND;
+    }
+    return n_found == 1 ? CROSSVM_OK : CROSSVM_EXISTS;
+}
+
+/* Finds the device of a shared region of ACRN's by the id that its configuration gives the region:
+ * before anything is formatted in it, and wherever it is plugged in. Among CROSSVM_IVSHMEM_DEVICES.
+ * device: set if OK or EXISTS, then the first one. region: up to 0xffff; not the id of a region of
+ * this library's. Role: anyone. Nothing is opened but the kernel's files about the device. Trust:
+ * the hypervisor's word. OK; NOT_FOUND; EXISTS more than one have it; SYSTEM with errno (ENOENT: no
+ * PCI). */
+CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_pci_find_acrn(
+    struct crossvm_ivshmem_device *device, uint32_t region)
+{
+    struct crossvm_ivshmem_device devices[CROSSVM_IVSHMEM_DEVICES];
+    uint32_t total;
+    uint32_t n_found = 0;
+    int status = crossvm_ivshmem_pci_list(devices, CROSSVM_IVSHMEM_DEVICES, &total);
+    if (status != CROSSVM_OK) {
+        return status;
+    }
+    total = total < CROSSVM_IVSHMEM_DEVICES ? total : CROSSVM_IVSHMEM_DEVICES;
+    for (uint32_t i = 0; i < total; i++) {
+        if (devices[i].subsystem_vendor != CROSSVM_IVSHMEM_ACRN ||
+            devices[i].subsystem_id != region) {
             continue;
         }
         if (n_found == 0) {
