@@ -76,7 +76,7 @@ static void open_and_attach(const char *slot, enum crossvm_mapping_access access
 
 static void find(uint32_t id)
 {
-    struct crossvm_ivshmem_device device = {"none", 0, false};
+    struct crossvm_ivshmem_device device = {"none", 0, false, 0, 0, 0};
     const uint32_t region_id[4] = {id, 0, 0, 0};
     int status = crossvm_ivshmem_pci_find(&device, region_id);
     printf("found %s: %s\n", device.slot, crossvm_status_name(status));
