@@ -29,13 +29,16 @@ static void say_examination(const struct crossvm_examination *examination)
 
 static void list(void)
 {
-    struct crossvm_ivshmem_device devices[4];
+    struct crossvm_ivshmem_device devices[8];
     uint32_t total;
-    must(crossvm_ivshmem_pci_list(devices, 4, &total), "list");
+    must(crossvm_ivshmem_pci_list(devices, 8, &total), "list");
     printf("%u devices\n", (unsigned)total);
-    for (uint32_t i = 0; i < total && i < 4; i++) {
-        printf("device %s %u%s\n", devices[i].slot, (unsigned)devices[i].len,
-               devices[i].doorbell ? " doorbell" : "");
+    for (uint32_t i = 0; i < total && i < 8; i++) {
+        printf("device %s %u", devices[i].slot, (unsigned)devices[i].len);
+        if (devices[i].doorbell) {
+            printf(" doorbell, %u vectors", (unsigned)devices[i].n_vectors);
+        }
+        printf("\n");
     }
 }
 

@@ -8,6 +8,7 @@ that take no write, and wrong ones, each with its status.
 import sys
 
 import common
+import machines
 from common import check, equal, host, said
 from machines import plain, slot
 
@@ -46,12 +47,15 @@ def devices_are_told_apart(place):
     two = formatted(place, "two", 22)
     three = formatted(place, "three", 22)
     four = formatted(place, "four", 44)
+    bells = str(place.folder / "bells")
     devices = [*plain(4, one, MIB), *plain(5, two, MIB, True), *plain(6, three, MIB, True),
-               *plain(7, four, MIB, True)]
-    guest = boot(place, devices, ["list", "find 11", "find 44", "find 22", "find 99",
-                                  f"read {slot(4)}", f"read {slot(7)}"])
+               *plain(7, four, MIB, True), *machines.doorbell(8, bells, 5)]
+    with machines.Server(place.server(), {bells: "1M"}, "--vectors", "5"):
+        guest = boot(place, devices, ["list", "find 11", "find 44", "find 22", "find 99",
+                                      f"read {slot(4)}", f"read {slot(7)}"])
     listed, first, last, twice, none, eleven, fortyfour = answers(guest)[:7]
-    equal(listed, ["4 devices"] + [f"device {slot(number)} {MIB}" for number in (4, 5, 6, 7)], "list")
+    equal(listed, ["5 devices"] + [f"device {slot(number)} {MIB}" for number in (4, 5, 6, 7)] +
+          [f"device {slot(8)} {MIB} doorbell, 5 vectors"], "list")
     equal(first, [f"found {slot(4)}: OK"], "by id")
     equal(last, [f"found {slot(7)}: OK"], "by id")
     equal(twice, [f"found {slot(5)}: EXISTS"], "two that bear one id")
