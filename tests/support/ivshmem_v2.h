@@ -390,7 +390,7 @@ static inline void v2_drop(void)
     tree_drop();
 }
 
-/* ---- from here on the library's system calls are the model's ---------------------------------- */
+/* ---- from here on the library's system calls are the model's --------------------------------- */
 
 #define open(path, flags)                     v2_open(path, flags)
 #define read(file, to, len)                   v2_read(file, to, len)

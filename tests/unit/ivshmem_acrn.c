@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tests/unit/ivshmem_acrn.c - ivshmem devices of ACRN, of both flavours, beside QEMU's: which have
- * vectors, how many, and which region is which. Against a model of the kernel's files: no machine of
- * ACRN's is here. What it models stands in ACRN's hypervisor/dm/vpci/ivshmem.c (1af4:1110, BARs 0 to
- * 2, MSI-X with 8 vectors, the region's id as subsystem id of vendor 8086) and
- * devicemodel/hw/pci/ivshmem.c (the same BARs, no MSI-X).
+ * vectors, how many, and which region is which. Against a model of the kernel's files: no machine
+ * of ACRN's is here. What it models stands in ACRN's hypervisor/dm/vpci/ivshmem.c (1af4:1110, BARs
+ * 0 to 2, MSI-X with 8 vectors) and devicemodel/hw/pci/ivshmem.c (the same BARs, no MSI-X); the
+ * region's id as subsystem id of vendor 8086, in its issue 8566.
  */
 #include "../support/tree.h"
 

@@ -9,16 +9,17 @@
  * Registers of the device (BAR0), 32 bits each, little-endian (QEMU, docs/specs/ivshmem-spec.rst):
  *
  *   offset  name        meaning
- *   8       IVPosition  own id, read; 0 also where there is no server, and where there are no
- *                       interrupts. On ACRN it is the VM's id, of which 0 is one: there it is this
- *                       machine's if the device has vectors, and means nothing if it has none
+ *   8       IVPosition  own id, read; 0 also where there is no server
  *   12      Doorbell    vector in the low 16 bits, the peer's id in the high ones, written
  *
- * The shared memory is BAR2. Vectors there are if the device has the capability MSI-X: ACRN's device
- * model gives a device a BAR1 and no interrupts. Devices look alike: they are told apart by their slots, which the
- * hypervisor's configuration says, or by the region in their memory. The device does not say
- * whether its memory may be written: the access is the caller's to say. A mapping for reading is
- * never written; one for writing is tried (examine.h).
+ * On ACRN IVPosition is the VM's id, of which 0 is one: there it is this machine's if the device
+ * has vectors, and means nothing if it has none.
+ *
+ * The shared memory is BAR2. There are vectors if the device has the capability MSI-X: ACRN's
+ * device model gives a device a BAR1 and no interrupts. Devices look alike: they are told apart by
+ * their slots, which the hypervisor's configuration says, or by the region in their memory. The
+ * device does not say whether its memory may be written: the access is the caller's to say. A
+ * mapping for reading is never written; one for writing is tried (examine.h).
  */
 #ifndef CROSSVM_BACKEND_IVSHMEM_PCI_H
 #define CROSSVM_BACKEND_IVSHMEM_PCI_H
