@@ -10,6 +10,11 @@
 #define _GNU_SOURCE 1
 #endif
 
+/* A 32-bit program cannot read a folder whose file system has larger numbers otherwise. */
+#if !defined(_FILE_OFFSET_BITS)
+#define _FILE_OFFSET_BITS 64
+#endif
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
