@@ -5,12 +5,14 @@
 # every compiler that is here; those that are C++ alone (*.hpp) also without exceptions. Layers 0 to
 # 5 also freestanding, where no system header but stdint, stddef and stdbool may be read. The builds
 # that the headers offer (other copies, other fences, hooks) are compiled through the umbrella
-# header.
+# header. The backends of real-time systems are compiled against the stand-ins for the systems'
+# headers (tests/rtos), with all that can be configured and with none of it.
 #
 #   sh check_headers.sh SOURCE_DIR [CC]
 set -eu
 
-include=$1/include
+source=$1
+include=$source/include
 cc=${2:-cc}
 . "$(dirname "$0")/common.sh"
 work=$(mktemp -d)
@@ -63,20 +65,34 @@ only_three() {
     done
 }
 
+# Where a header finds what its system would bring.
+system_of() {
+    case $1 in
+    crossvm/backend/zephyr.h | crossvm/backend/freertos.h)
+        echo "-isystem $source/tests/rtos/$(basename "$1" .h)/include"
+        ;;
+    esac
+}
+
 for name in $(cd "$include" && find crossvm -name '*.h' | sort); do
+    system=$(system_of "$name")
     printf '#include <%s>\n#include <%s>\nextern int crossvm_nothing;\n' "$name" "$name" \
         >"$work/alone.c"
     cp "$work/alone.c" "$work/alone.cc"
     for compiler in $compilers; do
         # shellcheck disable=SC2086
         compile "$name, $compiler, C11" "$compiler" -std=c11 $warnings $c_warnings -I "$include" \
-            -fsyntax-only "$work/alone.c"
+            $system -fsyntax-only "$work/alone.c"
+        # shellcheck disable=SC2086
+        [ -z "$system" ] ||
+            compile "$name, $compiler, plain" "$compiler" -std=c11 $warnings $c_warnings \
+                -DSTAND_IN_PLAIN -I "$include" $system -fsyntax-only "$work/alone.c"
         cxx=$(cxx_of "$compiler")
         if command -v "$cxx" >/dev/null; then
             for std in c++17 c++20; do
                 # shellcheck disable=SC2086
                 compile "$name, $cxx, $std" "$cxx" -std=$std $warnings -I "$include" \
-                    -fsyntax-only "$work/alone.cc"
+                    $system -fsyntax-only "$work/alone.cc"
             done
         else
             echo "no $cxx here: $name was not compiled as C++ beside $compiler"

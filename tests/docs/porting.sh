@@ -3,7 +3,8 @@
 #
 # Compiles the examples of docs/PORTING.md without an operating system: the one for bare metal with
 # arm-none-eabi-gcc, where it may need nothing but memcpy and memset; the one under each system's
-# name against the stand-ins for its headers in tests/docs/porting. And each test that the document
+# name against the stand-ins for its headers, in tests/docs/porting or, where they have a model that
+# runs, in tests/rtos. And each test that the document
 # names has its source, and the markers between which the footprint is written stand there.
 #
 # usage: porting.sh SOURCE_DIR [CC]      CC may carry flags. Status 0, 1, or 77: no compiler.
@@ -58,13 +59,22 @@ bare_metal() {
     echo "bare metal: ok"
 }
 
+# Where a system's stand-ins are.
+headers_of() {
+    if [ -d "$source_dir/tests/rtos/$1/include" ]; then
+        echo "$source_dir/tests/rtos/$1/include"
+    else
+        echo "$stand_ins/$1"
+    fi
+}
+
 # One that belongs to a system: its stand-ins come before the compiler's own headers.
 system() {
     define=-DPORTING
     [ "$1" != linux-kernel ] || define=-D__KERNEL__
     # $cc is split into words on purpose: it may carry flags.
     # shellcheck disable=SC2086
-    compile "$1" $cc $define -I "$stand_ins/$1" "$2" && echo "$1: ok"
+    compile "$1" $cc $define -I "$(headers_of "$1")" "$2" && echo "$1: ok"
 }
 
 extract "$document" "$work/example" "crossvm"
@@ -75,13 +85,13 @@ for example in "$work"/example.*.c; do
     seen="$seen$name "
     if [ "$name" = bare-metal ]; then
         bare_metal "$example"
-    elif [ -d "$stand_ins/$name" ]; then
+    elif [ -d "$(headers_of "$name")" ]; then
         system "$name" "$example"
     else
         fail "there are no stand-ins for $name"
     fi
 done
-for name in bare-metal $(ls "$stand_ins"); do
+for name in bare-metal zephyr freertos $(ls "$stand_ins"); do
     case $seen in
     *" $name "*) ;;
     *) fail "$document has no example for $name" ;;
