@@ -19,6 +19,7 @@ PLACES = {
     "": ("unit/{}.c", "unit/{}.cpp", "system/{}.py", "system/{}.sh"),
     "verify": ("verify/programs/{}.c",),
     "build": ("build/{}.py", "build/{}.sh"),
+    "rtos": ("rtos/{}.sh",),
 }
 
 

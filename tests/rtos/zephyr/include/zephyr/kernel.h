@@ -5,10 +5,17 @@
 #ifndef STAND_IN_ZEPHYR_ZEPHYR_KERNEL_H
 #define STAND_IN_ZEPHYR_ZEPHYR_KERNEL_H
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#if __STDC_HOSTED__
+#include <errno.h>
+#else
+#define EAGAIN 11
+#define EINVAL 22
+#define ENOSYS 88
+#endif
 
 #ifdef __cplusplus
 extern "C" {
