@@ -87,6 +87,10 @@ options="CROSSVM_WITH_CXX $(cd "$library/include/crossvm/backend" && for file in
     echo "CROSSVM_WITH_$(echo "${file%%.*}" | tr '[:lower:]' '[:upper:]')"
 done)"
 
+# In place of the headers of RTOSes.
+rtos=$(cd "$test_dir/../rtos" && pwd)
+stand_ins="-isystem $rtos/zephyr/include -isystem $rtos/freertos/include"
+
 # program MACROS: defines them and includes the header twice.
 program() {
     for macro in $1; do
@@ -102,14 +106,14 @@ compile() {
     cp "$work/use.c" "$work/use.cc"
     for compiler in $compilers; do
         # shellcheck disable=SC2086
-        passes "$1, $compiler" "$compiler" -std=c11 $3 $warnings -Wstrict-prototypes -I "$single" \
-            -c "$work/use.c" -o "$work/use.o" >>"$work/log" || failed=1
+        passes "$1, $compiler" "$compiler" -std=c11 $3 $warnings $stand_ins -Wstrict-prototypes \
+            -I "$single" -c "$work/use.c" -o "$work/use.o" >>"$work/log" || failed=1
     done
     for compiler in $cxx_compilers; do
         for std in c++17 c++20; do
             # shellcheck disable=SC2086
-            passes "$1, $compiler, $std" "$compiler" -std=$std $3 $warnings -I "$single" \
-                -c "$work/use.cc" -o "$work/use.o" >>"$work/log" || failed=1
+            passes "$1, $compiler, $std" "$compiler" -std=$std $3 $warnings $stand_ins \
+                -I "$single" -c "$work/use.cc" -o "$work/use.o" >>"$work/log" || failed=1
         done
     done
 }

@@ -5,7 +5,7 @@
  */
 #include <crossvm/backend/ivshmem_bare.h>
 
-#include "check.h"
+#include "../check.h"
 
 #include <string.h>
 
