@@ -113,6 +113,7 @@ def check_git(report, tool, work, tree, changed):
     for path in ("tools/compare-revisions.py", "tests/build/common.py"):
         (top / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source / path, top / path)
+    shutil.copytree(source / "tests/rtos", top / "tests/rtos")
     git = ["git", "-C", str(top), "-c", "user.name=t", "-c", "user.email=t@example.org"]
     subprocess.run([*git, "init", "-q"], check=True)
     for step in ("first", "second"):
