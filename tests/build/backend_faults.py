@@ -141,14 +141,16 @@ CROSSVM_IVSHMEM_V2_CONTROL), 1);
      "at = config[at + 1] & 0xfcu;", "at = config[at + 1];"),
     ("half a configuration space is believed", "ivshmem_acrn", "ivshmem_pci.h",
      "if (len != (ssize_t)sizeof(config)) {", "if (len < 64) {"),
-    ("any vendor's region", "ivshmem_acrn", "ivshmem_pci.h", """        if (devices[i].subsystem_vendor != CROSSVM_IVSHMEM_ACRN ||
-            devices[i].subsystem_id != region) {
-""", """        if (devices[i].subsystem_id != region) {
+    ("any vendor's region", "ivshmem_acrn", "ivshmem_pci.h", """\
+    return device->subsystem_vendor == CROSSVM_IVSHMEM_ACRN &&
+           device->subsystem_id == *(const uint32_t *)region;
+""", """\
+    return device->subsystem_id == *(const uint32_t *)region;
 """),
     ("a region's neighbour", "ivshmem_acrn", "ivshmem_pci.h",
-     "devices[i].subsystem_id != region", "devices[i].subsystem_id != (region ^ 1)"),
+     "device->subsystem_id ==", "(device->subsystem_id ^ 1) =="),
     ("sixteen bits of a region's id", "ivshmem_acrn", "ivshmem_pci.h",
-     "devices[i].subsystem_id != region", "devices[i].subsystem_id != (region & 0xffff)"),
+     "== *(const uint32_t *)region", "== (*(const uint32_t *)region & 0xffff)"),
 ]
 
 

@@ -20,7 +20,7 @@ import common
 import machines
 from common import LIMIT, check, equal, host, said
 from machines import plain, slot
-from peers import BY_BACKEND, BY_RESTART, Account, Memory
+from peers import BY_BACKEND, BY_RESTART, Account, Memory, wait_until
 
 MEMORY, BELL = 4, 6  # where the devices of side 0 are plugged in; those of side 1 stand behind
 MIB = 1 << 20
@@ -142,13 +142,6 @@ class Side:
         self.watched.pass_over()
         self.watched.start()
         return self.is_up()
-
-
-def wait_until(condition, what):
-    end = time.monotonic() + LIMIT
-    while not condition():
-        check(time.monotonic() < end, f"{LIMIT} s without {what()}")
-        time.sleep(0.02)
 
 
 def flow(sides):

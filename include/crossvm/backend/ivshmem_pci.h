@@ -293,12 +293,13 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_pci_open(struct crossvm_ivs
 
 /* Whether the region in a device's memory is the one that bears an id. A device that cannot be
  * looked at, or has no region, is another one. */
-CROSSVM_INLINE bool crossvm_i_ivshmem_pci_bears(const char *slot, const uint32_t *region_id)
+CROSSVM_INLINE bool crossvm_i_ivshmem_pci_bears(const struct crossvm_ivshmem_device *device,
+                                                const void *region_id)
 {
     struct crossvm_ivshmem_pci pci;
     struct crossvm_region region;
     bool bears = false;
-    if (crossvm_ivshmem_pci_open(&pci, slot, CROSSVM_READ_ONLY) != CROSSVM_OK) {
+    if (crossvm_ivshmem_pci_open(&pci, device->slot, CROSSVM_READ_ONLY) != CROSSVM_OK) {
         return false;
     }
     if (crossvm_region_attach(&region, &pci.mapping, 0) == CROSSVM_OK) {
@@ -306,6 +307,34 @@ CROSSVM_INLINE bool crossvm_i_ivshmem_pci_bears(const char *slot, const uint32_t
     }
     crossvm_ivshmem_pci_close(&pci);
     return bears;
+}
+
+/* The one device that has a key. OK; NOT_FOUND; EXISTS more than one, then the first; SYSTEM. */
+CROSSVM_INLINE int crossvm_i_ivshmem_pci_pick(
+    struct crossvm_ivshmem_device *device,
+    bool (*has)(const struct crossvm_ivshmem_device *device, const void *key), const void *key)
+{
+    struct crossvm_ivshmem_device devices[CROSSVM_IVSHMEM_DEVICES];
+    uint32_t total;
+    uint32_t n_found = 0;
+    int status = crossvm_ivshmem_pci_list(devices, CROSSVM_IVSHMEM_DEVICES, &total);
+    if (status != CROSSVM_OK) {
+        return status;
+    }
+    total = total < CROSSVM_IVSHMEM_DEVICES ? total : CROSSVM_IVSHMEM_DEVICES;
+    for (uint32_t i = 0; i < total; i++) {
+        if (!has(&devices[i], key)) {
+            continue;
+        }
+        if (n_found == 0) {
+            *device = devices[i];
+        }
+        n_found++;
+    }
+    if (n_found == 0) {
+        return CROSSVM_NOT_FOUND;
+    }
+    return n_found == 1 ? CROSSVM_OK : CROSSVM_EXISTS;
 }
 
 /* Finds the device whose memory has the region with this id, among CROSSVM_IVSHMEM_DEVICES. One
@@ -318,27 +347,14 @@ CROSSVM_INLINE bool crossvm_i_ivshmem_pci_bears(const char *slot, const uint32_t
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_pci_find(struct crossvm_ivshmem_device *device,
                                                               const uint32_t *region_id)
 {
-    struct crossvm_ivshmem_device devices[CROSSVM_IVSHMEM_DEVICES];
-    uint32_t total;
-    uint32_t n_found = 0;
-    int status = crossvm_ivshmem_pci_list(devices, CROSSVM_IVSHMEM_DEVICES, &total);
-    if (status != CROSSVM_OK) {
-        return status;
-    }
-    total = total < CROSSVM_IVSHMEM_DEVICES ? total : CROSSVM_IVSHMEM_DEVICES;
-    for (uint32_t i = 0; i < total; i++) {
-        if (!crossvm_i_ivshmem_pci_bears(devices[i].slot, region_id)) {
-            continue;
-        }
-        if (n_found == 0) {
-            *device = devices[i];
-        }
-        n_found++;
-    }
-    if (n_found == 0) {
-        return CROSSVM_NOT_FOUND;
-    }
-    return n_found == 1 ? CROSSVM_OK : CROSSVM_EXISTS;
+    return crossvm_i_ivshmem_pci_pick(device, crossvm_i_ivshmem_pci_bears, region_id);
+}
+
+CROSSVM_INLINE bool crossvm_i_ivshmem_pci_is_acrn(const struct crossvm_ivshmem_device *device,
+                                                  const void *region)
+{
+    return device->subsystem_vendor == CROSSVM_IVSHMEM_ACRN &&
+           device->subsystem_id == *(const uint32_t *)region;
 }
 
 /* Finds the device of a shared region of ACRN's by the id that its configuration gives the region:
@@ -350,28 +366,7 @@ CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_pci_find(struct crossvm_ivs
 CROSSVM_NODISCARD CROSSVM_INLINE int crossvm_ivshmem_pci_find_acrn(
     struct crossvm_ivshmem_device *device, uint32_t region)
 {
-    struct crossvm_ivshmem_device devices[CROSSVM_IVSHMEM_DEVICES];
-    uint32_t total;
-    uint32_t n_found = 0;
-    int status = crossvm_ivshmem_pci_list(devices, CROSSVM_IVSHMEM_DEVICES, &total);
-    if (status != CROSSVM_OK) {
-        return status;
-    }
-    total = total < CROSSVM_IVSHMEM_DEVICES ? total : CROSSVM_IVSHMEM_DEVICES;
-    for (uint32_t i = 0; i < total; i++) {
-        if (devices[i].subsystem_vendor != CROSSVM_IVSHMEM_ACRN ||
-            devices[i].subsystem_id != region) {
-            continue;
-        }
-        if (n_found == 0) {
-            *device = devices[i];
-        }
-        n_found++;
-    }
-    if (n_found == 0) {
-        return CROSSVM_NOT_FOUND;
-    }
-    return n_found == 1 ? CROSSVM_OK : CROSSVM_EXISTS;
+    return crossvm_i_ivshmem_pci_pick(device, crossvm_i_ivshmem_pci_is_acrn, &region);
 }
 
 CROSSVM_EXTERN_C_END
